@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes .venv with exactly the versions of constraints.txt. Two calls at once wait for each other.
+set -eu
+python="$1"
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    for candidate in python3.13 python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null 2>&1; then python="$candidate"; break; fi
+    done
+fi
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "opsnb needs Python 3.11 or newer; '$1' is not. Name one: make PYTHON=/path/to/python3.12" >&2
+    exit 2
+fi
+if command -v flock >/dev/null 2>&1 && [ -z "${OPSNB_SETUP_LOCKED:-}" ]; then
+    OPSNB_SETUP_LOCKED=1 exec flock .ci/setup.sh sh .ci/setup.sh "$python"
+fi
+if [ -e .venv/.installed ] && [ .venv/.installed -nt pyproject.toml ] && [ .venv/.installed -nt constraints.txt ]; then
+    exit 0
+fi
+echo "Setting up .venv ($("$python" --version)); this takes a minute or two the first time." >&2
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
+touch .venv/.installed

@@ -1,0 +1,31 @@
+# Every target does its own set-up; the virtual environment is .venv. All paths are relative, so that
+# the folder may have a space in its name.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test bench lint lab clean
+
+demo: $(STAMP) ## the runbook on the embedded target, from nothing to reports
+	@$(BIN)/opsnb demo
+
+test: $(STAMP) ## everything that must hold, in under five minutes
+	@$(BIN)/ruff check . && $(BIN)/mypy
+	@$(BIN)/python -m pytest $(TESTS)
+
+bench: $(STAMP) ## ratios, not seconds
+	@$(BIN)/python -m tests.benchmarks
+
+lint: $(STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lab: $(STAMP) ## JupyterLab on the notebooks
+	@$(BIN)/opsnb lab
+
+clean: ## stop the embedded target and remove what was made here; reports stay
+	@if [ -x $(BIN)/opsnb ]; then $(BIN)/opsnb local down || true; fi
+	@rm -rf .venv .opsnb build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@sh .ci/setup.sh "$(PYTHON)"

@@ -1,0 +1,178 @@
+"""Deployments: one release into one environment, each with a folder of its own in the archive."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from opsnb.errors import UsageError
+from opsnb.evidence.safe import unwritable, utc, write_atomic
+
+STAMP = "%Y%m%dT%H%M%SZ"
+FILE_NAME = "deployment.json"
+LOCK_NAME = ".deployments.lock"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One release into one environment. `folder` is reports/<environment>/<id>/; `closed_at` is None while it is open."""
+
+    id: str
+    environment: str
+    release: str
+    opened_at: datetime
+    closed_at: datetime | None
+    folder: Path
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the sign-off has not closed it yet."""
+        return self.closed_at is None
+
+
+def open_deployment(reports_root: Path, environment: str, release: str, now: datetime) -> Deployment:
+    """The newest open deployment of *release* into *environment*, else a new one; two processes at once get the same.
+
+    Raises UsageError for a name that is no name, or a folder that cannot be written.
+    """
+    folder = _environment_folder(reports_root, environment)
+    _require_name("release", release)
+    with _locked(folder):
+        newest = newest_open(reports_root, environment, release)
+        return newest or _create(folder, environment, release, now)
+
+
+def find_or_open(reports_root: Path, environment: str, release: str, *, identifier: str = "", now: datetime) -> Deployment:
+    """The deployment called *identifier*; where none is named, the newest open one of *release*, else a new one."""
+    return find(reports_root, environment, identifier) if identifier else open_deployment(reports_root, environment, release, now)
+
+
+def newest_open(reports_root: Path, environment: str, release: str | None = None) -> Deployment | None:
+    """The newest deployment into *environment* that is not closed; of *release* only, where one is named."""
+    for deployment in all_deployments(reports_root, environment):
+        if deployment.is_open and release in (None, deployment.release):
+            return deployment
+    return None
+
+
+def find(reports_root: Path, environment: str, identifier: str) -> Deployment:
+    """The deployment called *identifier*; UsageError with the nearest name where there is none."""
+    known = {deployment.id: deployment for deployment in all_deployments(reports_root, environment)}
+    if identifier in known:
+        return known[identifier]
+    near = difflib.get_close_matches(identifier, known, n=1, cutoff=0.5)
+    if near:
+        hint = f"Did you mean {near[0]}?"
+    elif known:
+        hint = f"The newest is {next(iter(known))}."
+    else:
+        hint = "There is none yet: leave the name out to open one."
+    raise UsageError(f"The environment {environment} has no deployment {identifier!r} in {reports_root}. {hint}")
+
+
+def all_deployments(reports_root: Path, environment: str) -> list[Deployment]:
+    """Every deployment into *environment*, newest first; UsageError for one whose deployment.json is damaged."""
+    folder = _environment_folder(reports_root, environment)
+    found = [read_deployment(path.parent) for path in folder.glob(f"*/{FILE_NAME}")]
+    return sorted(found, key=lambda deployment: (deployment.opened_at, deployment.id), reverse=True)
+
+
+def read_deployment(folder: Path) -> Deployment:
+    """The deployment that owns *folder*; UsageError where its deployment.json is missing or damaged."""
+    path = folder / FILE_NAME
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        closed_at = kept["closed_at"]
+        return Deployment(
+            id=str(kept["id"]),
+            environment=str(kept["environment"]),
+            release=str(kept["release"]),
+            opened_at=datetime.fromisoformat(kept["opened_at"]),
+            closed_at=None if closed_at is None else datetime.fromisoformat(closed_at),
+            folder=folder,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} does not say what it should ({type(error).__name__}): expected JSON with id, environment, release, opened_at "
+            "and closed_at. Restore it from a backup, or move its folder out of the archive."
+        ) from error
+
+
+def close_deployment(deployment: Deployment, now: datetime) -> Deployment:
+    """Closes *deployment*, as the sign-off does; closing a closed one changes nothing."""
+    with _locked(deployment.folder.parent):
+        kept = read_deployment(deployment.folder)
+        if not kept.is_open:
+            return kept
+        closed = replace(kept, closed_at=now)
+        _write(closed)
+        return closed
+
+
+def require_writable(reports_root: Path) -> None:
+    """UsageError naming the folder where *reports_root* cannot be written; leaves nothing behind in it."""
+    probe = reports_root / f".writable-{os.getpid()}"
+    write_atomic(probe, b"")
+    probe.unlink(missing_ok=True)
+
+
+def _create(folder: Path, environment: str, release: str, now: datetime) -> Deployment:
+    base = f"{now.astimezone(UTC).strftime(STAMP)}-{release}"
+    identifier, count = base, 1
+    while True:
+        try:
+            (folder / identifier).mkdir()
+            break
+        except FileExistsError:  # closed and opened again within a second
+            count += 1
+            identifier = f"{base}-{count}"
+        except OSError as error:
+            raise unwritable(folder, error) from error
+    opened = Deployment(identifier, environment, release, now.astimezone(UTC), None, folder / identifier)
+    _write(opened)
+    return opened
+
+
+def _write(deployment: Deployment) -> None:
+    content = {
+        "id": deployment.id,
+        "environment": deployment.environment,
+        "release": deployment.release,
+        "opened_at": utc(deployment.opened_at),
+        "closed_at": None if deployment.closed_at is None else utc(deployment.closed_at),
+    }
+    write_atomic(deployment.folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds the environment's lock; the system releases it when the process ends, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _environment_folder(reports_root: Path, environment: str) -> Path:
+    _require_name("environment", environment)
+    return reports_root / environment
+
+
+def _require_name(kind: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"The {kind} {name!r} is no name: expected letters, digits, dots, dashes and underscores, starting with a letter or digit.")

@@ -1,0 +1,202 @@
+"""A papermill engine that tells the truth about what ran.
+
+papermill's own engine marks cells "completed" that never ran when a kernel dies or a cell times out.
+This one journals every start and end of a cell (fsynced, so that it survives a kill), gives a phase a
+deadline, and leaves cells that never ran as "not run". Registered as the papermill engine ``opsnb``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nbclient.exceptions import CellExecutionError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager
+from papermill.log import logger
+from traitlets.config import Config
+
+NOT_RUN = "not run"
+INTERRUPTED = "interrupted"
+SAVE_EVERY_S = 5.0
+JOURNAL_NAME = "journal.jsonl"
+
+
+class Journal:
+    """Append-only JSON lines, each on disk before the next step begins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def write(self, event: str, **details: Any) -> None:
+        """One line: when, what happened, to which cell."""
+        line = json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **details}, sort_keys=True)
+        os.write(self._descriptor, line.encode() + b"\n")
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Closes the file; safe to call twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class JournalManager(NotebookExecutionManager):
+    """papermill's bookkeeping with a journal, fewer saves and honest final states."""
+
+    def __init__(self, *args: Any, journal: Journal, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.journal = journal
+        self._saved_at = 0.0
+
+    def save(self, **kwargs: Any) -> None:
+        """Saves at most every few seconds: the journal is the record, and saving whole notebooks is half of a long run."""
+        if time.monotonic() - self._saved_at >= SAVE_EVERY_S:
+            super().save(**kwargs)
+            self._saved_at = time.monotonic()
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        """Writes the first journal line: how many cells there are to run."""
+        cells = sum(cell.cell_type == "code" for cell in self.nb.cells)
+        self.journal.write("notebook_start", code_cells=cells)
+        super().notebook_start(**kwargs)
+
+    def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Journals the start of a code cell."""
+        if cell.cell_type == "code":
+            self.journal.write("cell_start", cell=cell_index)
+        super().cell_start(cell, cell_index, **kwargs)
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
+        """Journals the end of a code cell with the state it ended in."""
+        super().cell_complete(cell, cell_index, **kwargs)
+        if cell.cell_type == "code":
+            self.journal.write("cell_end", cell=cell_index, status=cell.metadata.papermill["status"])
+
+    def cell_interrupted(self, cell: Any, cell_index: int, error: BaseException) -> None:
+        """The cell began and did not end: the kernel died, or the deadline passed."""
+        cell.metadata.papermill["status"] = INTERRUPTED
+        cell.metadata.papermill["exception"] = True
+        self.nb.metadata.papermill["exception"] = True
+        self.journal.write("cell_interrupted", cell=cell_index, reason=type(error).__name__)
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """Leaves cells that never ran as "not run", then saves."""
+        never_ran = [cell for cell in self.nb.cells if cell.metadata.papermill["status"] == self.PENDING]
+        for cell in never_ran:
+            cell.metadata.papermill["status"] = NOT_RUN
+        self._saved_at = 0.0
+        super().notebook_complete(**kwargs)
+        self.journal.write("notebook_end", not_run=sum(cell.cell_type == "code" for cell in never_ran))
+
+
+class JournalClient(PapermillNotebookClient):
+    """Runs the cells, journalled, until the deadline."""
+
+    def __init__(self, nb_man: JournalManager, *, deadline_s: float | None, kernel_env: dict[str, str], **kwargs: Any) -> None:
+        # ipc sockets: parallel kernels lose races for TCP ports, and loopback TCP is readable by other users
+        config = Config()
+        config.KernelManager.transport = "ipc"
+        super().__init__(nb_man, config=config, **kwargs)
+        self.timeout_func = self._seconds_left
+        self.shutdown_kernel = "immediate"
+        self._ends = None if deadline_s is None else time.monotonic() + deadline_s
+        self._kernel_env = kernel_env
+
+    def execute(self, **kwargs: Any) -> Any:
+        """Starts the kernel with the environment of this run."""
+        return super().execute(env=self._kernel_env, **kwargs)
+
+    def papermill_execute_cells(self) -> None:
+        """Every cell in turn; stops at the first that raises."""
+        for index, cell in enumerate(self.nb.cells):
+            self.nb_man.cell_start(cell, index)
+            try:
+                self.execute_cell(cell, index)
+            except CellExecutionError as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                self.nb_man.cell_complete(cell, cell_index=index)
+                break
+            except BaseException as error:
+                self.nb_man.cell_interrupted(cell, index, error)
+                raise
+            self.nb_man.cell_complete(cell, cell_index=index)
+
+    def _seconds_left(self, _cell: Any) -> int | None:
+        # nbclient takes None as "no time-out" and whole seconds
+        return None if self._ends is None else max(1, round(self._ends - time.monotonic()))
+
+
+class JournalEngine(NBClientEngine):
+    """The papermill engine ``opsnb``; plain ``papermill --engine opsnb`` uses it too."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        **kwargs: Any,
+    ) -> Any:
+        """Executes *nb*, journalling into the folder the output is written to."""
+        from opsnb.execution.handover import Handover
+
+        handover = Handover.beside(output_path)
+        journal = Journal(handover.journal)
+        manager = JournalManager(
+            nb,
+            output_path=output_path,
+            progress_bar=progress_bar,
+            log_output=log_output,
+            autosave_cell_every=autosave_cell_every,
+            journal=journal,
+        )
+        manager.notebook_start()
+        try:
+            cls.execute_managed_notebook(manager, kernel_name, log_output=log_output, handover=handover, **kwargs)
+        finally:
+            manager.cleanup_pbar()
+            manager.notebook_complete()
+            journal.close()
+            handover.file_evidence(output_path)
+        return manager.nb
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: JournalManager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Runs the kernel; *deadline_s* (or papermill's own *execution_timeout*) bounds the whole notebook, in seconds."""
+        deadline_s = kwargs.pop("deadline_s", None) or execution_timeout
+        handover = kwargs.pop("handover")
+        for unused in ("input_path", "timeout", "startup_timeout"):
+            kwargs.pop(unused, None)
+        client = JournalClient(
+            nb_man,
+            deadline_s=deadline_s,
+            kernel_env=handover.kernel_environment(),
+            startup_timeout=start_timeout,
+            kernel_name=kernel_name,
+            log=logger,
+            log_output=log_output,
+            stdout_file=stdout_file,
+            stderr_file=stderr_file,
+            **kwargs,
+        )
+        return client.execute()

@@ -1,0 +1,24 @@
+"""Which phases run, in which order, and which of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opsnb.runbook import PHASES, phase_named
+
+WAVES: tuple[tuple[str, ...], ...] = (
+    # these only read, each a room of its own
+    ("checklist", "snapshot", "functions", "cleanup", "environment", "schema", "rls"),
+    # the window's probes would blur the verification's response times, so each has the target to itself
+    ("window",),
+    ("verify",),
+    ("monitor", "rollback"),
+    # reads what the others left
+    ("signoff",),
+)
+
+
+def waves(names: Sequence[str] = ()) -> list[list[str]]:
+    """The phases to run (all, or those *names* mean), as waves: a wave starts when the one before it has ended."""
+    wanted = {phase_named(name) for name in names} or set(PHASES)
+    return [chosen for wave in WAVES if (chosen := [phase for phase in wave if phase in wanted])]

@@ -1,0 +1,60 @@
+"""What a person sees while phases run, and the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from opsnb.execution.runner import PhaseEnd
+from opsnb.execution.runner import Progress as Callback
+from opsnb.runbook import notebook_of
+from opsnb.verdicts import Gate
+
+MARKS = {Gate.PASSED: "[green]✔ passed[/]", Gate.HELD: "[yellow]◐ held[/]", Gate.UNMEASURED: "[magenta]? unmeasured[/]", Gate.FAILED: "[red]✘ failed[/]"}
+
+
+@contextmanager
+def phases(console: Console, names: Sequence[str]) -> Iterator[Callback]:
+    """A progress bar on *console*; yields the callback that moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=len(names))
+        running: list[str] = []
+
+        def report(phase: str, end: PhaseEnd | None) -> None:
+            if end is None:
+                running.append(phase)
+            else:
+                running.remove(phase)
+                bar.advance(task)
+                bar.console.print(f"{notebook_of(phase):15} {MARKS[end.gate]:30} {end.seconds:6.1f} s")
+            bar.update(task, description=", ".join(running))
+
+        yield report
+
+
+def table(ends: Sequence[PhaseEnd]) -> Table:
+    """The phases with verdict, time and the sentence that explains the verdict."""
+    shown = Table(box=None, pad_edge=False, show_header=False)
+    for name in ("phase", "gate", "why"):
+        shown.add_column(name, overflow="fold")
+    for end in sorted(ends, key=lambda end: notebook_of(end.phase)):
+        if end.gate is not Gate.PASSED:
+            shown.add_row(notebook_of(end.phase), MARKS[end.gate], escape(end.sentence))
+    return shown
+
+
+def frame(data: pd.DataFrame, title: str) -> Table:
+    """A DataFrame as a table of the terminal."""
+    shown = Table(title=escape(title), title_justify="left", box=None)
+    for column in data.columns:
+        shown.add_column(escape(str(column)), justify="right" if pd.api.types.is_numeric_dtype(data[column]) else "left")
+    for row in data.itertuples(index=False):
+        shown.add_row(*(escape("" if pd.isna(value) else str(value)) for value in row))
+    return shown

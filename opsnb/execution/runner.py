@@ -1,0 +1,135 @@
+"""Runs phases through papermill and leaves the archive, whatever happens to them.
+
+A wave's phases run side by side in processes of their own; a phase that fails, hangs or dies still leaves a report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opsnb.config import Environment, child_environment, load_environment, load_release, require_references, settings
+from opsnb.errors import UsageError
+from opsnb.evidence import archive, deployments, index
+from opsnb.evidence.deployments import Deployment
+from opsnb.execution import notebooks, plan
+from opsnb.verdicts import Gate
+
+GRACE_S = 15.0
+"""How long a phase may take beyond its deadline to end by itself and write its report."""
+
+
+@dataclass(frozen=True)
+class PhaseEnd:
+    """How one phase ended. `sentence` is the first thing a person should read."""
+
+    phase: str
+    gate: Gate
+    seconds: float
+    folder: Path
+    sentence: str
+
+
+Progress = Callable[[str, PhaseEnd | None], None]
+"""Called with a phase's name when it starts (None) and when it has ended."""
+
+
+def run(
+    environment_name: str,
+    *,
+    phases: Sequence[str] = (),
+    deployment: str = "",
+    parameters: Mapping[str, Any] | None = None,
+    root: Path,
+    progress: Progress = lambda _phase, _end: None,
+) -> tuple[Deployment, list[PhaseEnd]]:
+    """Runs *phases* (all by default) of the newest open deployment, else of a new one.
+
+    Everything that could be wrong with the operator's input is looked at before the first kernel starts: UsageError.
+    """
+    chosen = plan.waves(phases)
+    environment = load_environment(environment_name, root)
+    release = load_release(environment.release, root)
+    require_references(environment, root)
+    given = dict(parameters or {})
+    for phase in (phase for wave in chosen for phase in wave):
+        notebooks.refuse_unknown_parameters(root, phase, given)
+    reports = settings().reports_folder(root)
+    deployments.require_writable(reports)
+    opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
+    ends: list[PhaseEnd] = []
+    for wave in chosen:
+        with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
+            started = [side_by_side.submit(_run_phase, phase, environment, opened, given, root, progress) for phase in wave]
+            ends += [future.result() for future in started]
+    index.write_index(opened)
+    return opened, ends
+
+
+def joined(ends: Sequence[PhaseEnd]) -> Gate:
+    """The worst gate of the phases that ran."""
+    order = (Gate.FAILED, Gate.UNMEASURED, Gate.HELD, Gate.PASSED)
+    return min((end.gate for end in ends), key=order.index, default=Gate.UNMEASURED)
+
+
+def _run_phase(
+    phase: str, environment: Environment, deployment: Deployment, given: Mapping[str, Any], root: Path, progress: Progress
+) -> PhaseEnd:
+    progress(phase, None)
+    started = datetime.now(UTC)
+    folder = archive.new_run_folder(deployment, phase, now=started)
+    order = {
+        "phase": phase,
+        "notebook": str(notebooks.notebook_path(root, phase)),
+        "folder": str(folder),
+        "root": str(root),
+        "deployment_folder": str(deployment.folder),
+        "deadline_s": environment.phase_deadline_s,
+        "parameters": {**given, "environment": environment.name, "deployment": deployment.id},
+    }
+    reason = _work(order, child_environment(OPSNB_RUN_DIR=str(folder), OPSNB_HOME=str(root)))
+    end = archive.ensure_run(folder, phase=phase, deployment=deployment, reason=reason, started_at=started)
+    ended = PhaseEnd(phase, end.gate, (datetime.now(UTC) - started).total_seconds(), folder, end.sentence)
+    progress(phase, ended)
+    return ended
+
+
+def _work(order: dict[str, Any], environment: dict[str, str]) -> str:
+    """Runs a worker to its end; answers why it did not end well, in words, or nothing."""
+    try:
+        worker = subprocess.Popen(  # noqa: S603  (our own interpreter, our own module)
+            [sys.executable, "-m", "opsnb.execution.worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=environment, text=True, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise UsageError(f"A worker process could not be started: {error.strerror}.") from error
+    deadline_s = order["deadline_s"]
+    try:
+        _, complaint = worker.communicate(json.dumps(order), timeout=deadline_s + GRACE_S)
+    except subprocess.TimeoutExpired:
+        return f"The phase did not end within its deadline of {deadline_s:g} s and was stopped."
+    finally:
+        # the whole group: a kernel must not outlive its phase
+        _stop_group(worker.pid)
+        worker.wait()
+    if worker.returncode == 0:
+        return ""
+    last_line = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {worker.returncode}"
+    return f"The worker process of the phase ended early: {last_line}"
+
+
+def _stop_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,62 @@
+"""One phase in a process of its own: execute the notebook, then write its report.
+
+Started by the runner as ``python -m opsnb.execution.worker``, with one JSON object on standard input. A process of
+its own, so that a deadline can end it whatever it hangs in, and papermill's change of folder disturbs nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from opsnb.errors import OpsnbError
+
+
+def execute(order: dict[str, Any]) -> None:
+    """Runs the notebook of *order* through papermill with the engine ``opsnb``; a raising cell is not an error here."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from opsnb.evidence import archive
+    from opsnb.execution.reporting import write_report
+
+    folder = Path(order["folder"])
+    reason = ""
+    try:
+        papermill.execute_notebook(
+            order["notebook"],
+            folder / "notebook.ipynb",
+            parameters=order["parameters"],
+            engine_name="opsnb",
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=order["root"],
+            deadline_s=order["deadline_s"],
+        )
+    except PapermillExecutionError as error:
+        reason = f"The cell {error.exec_count} raised {error.ename}: {error.evalue}" if error.ename else str(error.ename)
+    except CellTimeoutError:
+        reason = f"The phase did not end within its deadline of {order['deadline_s']:g} s."
+    except DeadKernelError:
+        reason = "The kernel died."
+    archive.complete_run(folder, phase=order["phase"], deployment_folder=Path(order["deployment_folder"]), reason=reason)
+    write_report(folder)
+
+
+def main() -> int:
+    """Reads the order; a failure of our own is one sentence on standard error."""
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        execute(json.load(sys.stdin))
+    except OpsnbError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

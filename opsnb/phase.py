@@ -1,0 +1,206 @@
+"""What a notebook holds: one phase of one deployment, its sources, its judgements, its gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from opsnb import runbook
+from opsnb.config import (
+    Environment,
+    Limits,
+    Release,
+    effective_limits,
+    find_root,
+    load_environment,
+    load_release,
+    settings,
+)
+from opsnb.errors import GateFailed, SourceError
+from opsnb.evidence import archive, deployments, display
+from opsnb.facts import Facts
+from opsnb.sources import Doors
+from opsnb.verdicts import Check, CheckResult, Gate, PhaseReport, Verdict
+
+PLOTLY_MIME = "application/vnd.plotly.v1+json"
+
+
+class Chart:
+    """A plotly figure shown as its own mime bundle: the default renderer is slow and vanishes from headless HTML."""
+
+    def __init__(self, figure: go.Figure) -> None:
+        self.figure = figure
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
+        title = self.figure.layout.title.text or "chart"
+        return {PLOTLY_MIME: self.figure.to_plotly_json(), "text/plain": f"[chart: {title}]"}
+
+
+class Phase:
+    """One run of one phase: ask through its sources, judge, then `finish`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        environment: str,
+        deployment: str = "",
+        apply: bool = False,
+        confirm: str = "",
+        limits: Mapping[str, float | None] | None = None,
+        root: Path | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        self.name = name
+        self.root = root or find_root()
+        self.environment: Environment = load_environment(environment, self.root)
+        self.release: Release = load_release(self.environment.release, self.root)
+        self.limits: Limits = effective_limits(self.release, self.environment, **dict(limits or {}))
+        self.apply = apply
+        self.confirm = confirm
+        self.started_at = now or datetime.now(UTC)
+        reports = settings().reports_folder(self.root)
+        self.deployment = deployments.find_or_open(
+            reports, self.environment.name, self.release.name, identifier=deployment, now=self.started_at
+        )
+        self.sources = Doors(self.environment, self.release, phase=name)
+        self._results: dict[str, CheckResult] = {}
+        self._saved: dict[str, pd.DataFrame] = {}
+        self.report: PhaseReport | None = None
+        display.register_formatters()
+
+    # ── sources, by the names a notebook reads well with ──
+    @cached_property
+    def database(self) -> Any:
+        """The Postgres door: ``ops.database.query("relations", schemas=[...])``."""
+        return self.sources.database
+
+    @cached_property
+    def platform(self) -> Any:
+        """The platform's management API."""
+        return self.sources.platform
+
+    @cached_property
+    def logs(self) -> Any:
+        """The platform's logs: ``ops.logs.query("function_calls", start, end)``."""
+        return self.sources.logs
+
+    @cached_property
+    def functions(self) -> Any:
+        """The functions gateway: ``ops.functions.probe(...)``."""
+        return self.sources.functions
+
+    @cached_property
+    def metrics(self) -> Any:
+        """The metrics endpoint."""
+        return self.sources.metrics
+
+    @cached_property
+    def firebase(self) -> Any:
+        """The identity provider."""
+        return self.sources.firebase
+
+    # ── judging ──
+    def judge(self, check: Check, *facts: Facts | pd.DataFrame, subject: str = "", items: Iterable[str] = (), **expected: Any) -> CheckResult:
+        """Judges *facts* with *check* and remembers the result; judging again with another limit replaces it."""
+        result = check(*facts, subject=subject, items=tuple(items), **expected)
+        self._results[result.id] = result
+        return result
+
+    def judge_each(self, check: Check, *facts: Facts | pd.DataFrame, over: Mapping[str, Any], **expected: Any) -> list[CheckResult]:
+        """Judges one check of every object in *over* (name → its expectation, which names its runbook items)."""
+        return [
+            self.judge(check, *facts, subject=name, items=getattr(spec, "items", ()), name=name, spec=spec, **expected)
+            for name, spec in over.items()
+        ]
+
+    def chart(self, draw: Callable[..., go.Figure], *facts: Facts | pd.DataFrame, **options: Any) -> Any:
+        """Draws *facts*; where they could not be had, says so instead."""
+        try:
+            tables = [fact.table if isinstance(fact, Facts) else fact for fact in facts]
+        except SourceError as error:
+            return display.Note(f"No chart: {error}")
+        return Chart(draw(*tables, **options))
+
+    # ── the archive ──
+    def save(self, name: str, facts: Facts | pd.DataFrame) -> None:
+        """Keeps a table with this run, for later phases to compare with; nothing where it could not be had."""
+        table = facts.answer if isinstance(facts, Facts) else facts
+        if table is not None:
+            self._saved[name] = table
+
+    def saved(self, phase: str, name: str) -> Facts:
+        """The table *name* kept by the newest run of *phase* in this deployment; an empty table where there is none."""
+        return archive.saved_table(self.deployment, phase, name)
+
+    def saved_over_time(self, name: str) -> Facts:
+        """Every table *name* kept in this environment's archive, oldest first, with the run's time as `run_at`."""
+        return archive.saved_over_time(self.deployment, name)
+
+    def runs(self) -> Facts:
+        """The newest runs of this deployment's phases: one row per check."""
+        return archive.newest_results(self.deployment)
+
+    # ── the end ──
+    def finish(self) -> PhaseReport:
+        """Joins the verdicts, archives them, and raises GateFailed where a check failed or could not be measured."""
+        self.sources.close()
+        self.report = PhaseReport(self.name, (*self._results.values(), *self._unanswered()), self._open_attestations())
+        run_folder = archive.file_run(
+            self.deployment,
+            self.report,
+            saved=self._saved,
+            started_at=self.started_at,
+            ended_at=datetime.now(UTC),
+            guide_minutes=self.release.guide_minutes.get(self.name),
+            run_folder=settings().run_dir,
+            journal=settings().journal,
+        )
+        display.show(self.report, seconds=(datetime.now(UTC) - self.started_at).total_seconds(), folder=run_folder)
+        if self.report.gate in (Gate.FAILED, Gate.UNMEASURED):
+            worst = self.report.worst_first()[0]
+            raise GateFailed(f"The phase {self.name} ended {self.report.gate}: {worst.id}: {worst.summary}")
+        return self.report
+
+    def _items(self) -> list[runbook.Item]:
+        return runbook.items_of(self.name)
+
+    def _open_attestations(self) -> tuple[str, ...]:
+        if not self._applicable():
+            return ()
+        return tuple(item.id for item in self._items() if item.kind == "attest")
+
+    def _applicable(self) -> bool:
+        """A rollback's items count only once one was begun."""
+        return self.name != "rollback" or archive.rollback_begun(self.deployment)
+
+    def _unanswered(self) -> Iterable[CheckResult]:
+        """Items of this phase no check answered in this run: never passed, always shown."""
+        answered = {item for result in self._results.values() for item in result.items}
+        for item in self._items():
+            if item.id in answered or (item.kind == "attest" and self._applicable()):
+                continue
+            if not self._applicable():
+                verdict, why = Verdict.NOT_APPLICABLE, "No rollback was begun in this deployment."
+            elif not item.automated:
+                verdict, why = Verdict.INCONCLUSIVE, f"Not yet automated: {item.why_not}"
+            else:
+                verdict, why = Verdict.INCONCLUSIVE, "Not asked in this run."
+            yield CheckResult(
+                id=f"runbook.{item.id}", title=item.text, items=(item.id,), verdict=verdict, summary=why,
+                fix="Do this step by hand and keep its evidence with the deployment.",
+            )  # fmt: skip
+
+    def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
+        return display.phase_header(self)
+
+
+def open_phase(name: str, **options: Any) -> Phase:
+    """Opens *name* (``"schema"``) for a notebook; the first four options are the parameters every notebook has."""
+    return Phase(name, **options)

@@ -1,0 +1,129 @@
+"""The writing door to Postgres: used by actions alone, each in one transaction that ends whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+
+from opsnb.errors import SourceDenied, SourceError, SourceTimeout
+
+FOREIGN_KEYS = """
+select child.oid::regclass::text, child_column.attname, parent.oid::regclass::text, parent_column.attname, c.confdeltype::text
+from pg_catalog.pg_constraint c
+join pg_catalog.pg_class child on child.oid = c.conrelid
+join pg_catalog.pg_class parent on parent.oid = c.confrelid
+join pg_catalog.pg_attribute child_column on child_column.attrelid = c.conrelid and child_column.attnum = c.conkey[1]
+join pg_catalog.pg_attribute parent_column on parent_column.attrelid = c.confrelid and parent_column.attnum = c.confkey[1]
+where c.contype = 'f' and pg_catalog.cardinality(c.conkey) = 1
+order by 1, 2, 3
+"""
+
+PRIMARY_KEY = """
+select a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+from pg_catalog.pg_attribute a
+left join pg_catalog.pg_index i on i.indrelid = a.attrelid and i.indisprimary and a.attnum = any(i.indkey)
+where a.attrelid = %(table)s::regclass and a.attnum > 0 and not a.attisdropped
+order by (i.indexrelid is null), a.attnum
+"""
+
+DELETED_HERE = """
+select relid::regclass::text, n_tup_del from pg_catalog.pg_stat_xact_all_tables where n_tup_del > 0 and schemaname not like 'pg\\_%' order by 1
+"""
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """One single-column foreign key. `on_delete` is pg_constraint's letter: a, r, c, n, d."""
+
+    child: str
+    column: str
+    parent: str
+    parent_column: str
+    on_delete: str
+
+    @property
+    def cascades(self) -> bool:
+        """Whether deleting the parent deletes the child."""
+        return self.on_delete == "c"
+
+
+class Transaction:
+    """The few statements actions need, on one open transaction. Table names are the catalogue's own text."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+
+    def foreign_keys(self) -> list[ForeignKey]:
+        """Every single-column foreign key of the database."""
+        rows = self._connection.execute(FOREIGN_KEYS).fetchall()
+        return [ForeignKey(*(str(value) for value in row)) for row in rows]
+
+    def table_name(self, table: str) -> str | None:
+        """The catalogue's spelling of *table*; None where there is no such table."""
+        row = self._connection.execute("select pg_catalog.to_regclass(%s)::text", (table,)).fetchone()
+        return None if row is None or row[0] is None else str(row[0])
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Column → type; columns of the primary key first."""
+        rows = self._connection.execute(PRIMARY_KEY, {"table": table}).fetchall()
+        return {str(name): str(type_) for name, type_ in rows}
+
+    def keys_where(self, table: str, wanted: str, column: str, values: Sequence[str]) -> list[str]:
+        """The values (as text) of *wanted* in the rows of *table* whose *column* is one of *values*."""
+        statement = sql.SQL("select distinct {wanted}::text from {table} where {column} = any(%s::{type}[])").format(
+            wanted=sql.Identifier(wanted), table=self._name(table), column=sql.Identifier(column),
+            type=sql.SQL(self._type(table, column)),
+        )  # fmt: skip
+        return [str(row[0]) for row in self._connection.execute(statement, (list(values),)).fetchall()]
+
+    def delete(self, table: str, column: str, values: Sequence[str]) -> int:
+        """Deletes the rows of *table* whose *column* is one of *values*; how many."""
+        statement = sql.SQL("delete from {table} where {column} = any(%s::{type}[])").format(
+            table=self._name(table), column=sql.Identifier(column), type=sql.SQL(self._type(table, column))
+        )
+        return self._connection.execute(statement, (list(values),)).rowcount
+
+    def deleted_here(self) -> dict[str, int]:
+        """Table → rows this transaction deleted so far, by itself or through cascades."""
+        return {str(table): int(str(count)) for table, count in self._connection.execute(DELETED_HERE).fetchall()}
+
+    def _name(self, table: str) -> sql.Composable:
+        # regclass text is already quoted where it must be, and only ever comes from the catalogue
+        if self.table_name(table) != table:
+            raise SourceError(f"{table} is not a table of this database", source="postgres")
+        return sql.SQL(table)
+
+    def _type(self, table: str, column: str) -> str:
+        columns = self.columns(table)
+        if column not in columns:
+            raise SourceError(f"{table} has no column {column}; it has {', '.join(sorted(columns))}", source="postgres")
+        return columns[column]
+
+
+@contextmanager
+def transaction(dsn: SecretStr, *, phase: str, read_only: bool, lock_timeout_ms: int = 2000, statement_timeout_ms: int = 30_000) -> Iterator[Transaction]:
+    """One transaction: committed when the block ends, rolled back whole when it raises. SourceError without any value in it."""
+    options = (
+        f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms} "
+        f"-c idle_in_transaction_session_timeout=60000 -c default_transaction_read_only={'on' if read_only else 'off'}"
+    )
+    try:
+        with psycopg.connect(
+            dsn.get_secret_value(), application_name=f"opsnb/{phase}", options=options, connect_timeout=5, prepare_threshold=None
+        ) as connection:
+            yield Transaction(connection)
+    except psycopg.errors.QueryCanceled as error:
+        raise SourceTimeout("a statement took too long and was stopped; nothing was changed", source="postgres") from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise SourceTimeout("a row or table was locked by somebody else; nothing was changed, try again", source="postgres") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SourceDenied("the role may not do this; nothing was changed", source="postgres") from error
+    except psycopg.Error as error:
+        # DETAIL quotes rows: only the kind of the error leaves
+        state = error.sqlstate or "no SQLSTATE"
+        raise SourceError(f"the database refused ({type(error).__name__}, {state}); nothing was changed", source="postgres") from None
