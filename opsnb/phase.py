@@ -113,12 +113,21 @@ class Phase:
         self._results[result.id] = result
         return result
 
-    def judge_each(self, check: Check, *facts: Facts | pd.DataFrame, over: Mapping[str, Any], **expected: Any) -> list[CheckResult]:
-        """Judges one check of every object in *over* (name → its expectation, which names its runbook items)."""
-        return [
-            self.judge(check, *facts, subject=name, items=getattr(spec, "items", ()), name=name, spec=spec, **expected)
-            for name, spec in over.items()
-        ]
+    def judge_each(
+        self, check: Check, *facts: Facts | pd.DataFrame, over: Mapping[str, Any], subject_as: str, **attributes: str
+    ) -> list[CheckResult]:
+        """Judges one check of every object in *over* (name → what the release says of it, with its runbook items).
+
+        The name is handed over as *subject_as*, and each of *attributes* (expectation=attribute of what the release says); objects of
+        which the release says nothing by any of them are left out.
+        """
+        results = []
+        for name, said in over.items():
+            expected = {keyword: getattr(said, attribute) for keyword, attribute in attributes.items()}
+            if attributes and not any(expected.values()):
+                continue
+            results.append(self.judge(check, *facts, subject=name, items=said.items, **{subject_as: name}, **expected))
+        return results
 
     def chart(self, draw: Callable[..., go.Figure], *facts: Facts | pd.DataFrame, **options: Any) -> Any:
         """Draws *facts*; where they could not be had, says so instead."""

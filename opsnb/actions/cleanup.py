@@ -99,23 +99,19 @@ def _follow(
 ) -> None:  # fmt: skip
     if not keys:
         return
-    own_key = next(iter(transaction.columns(table)))
     for link in (link for link in links if link.parent == table):
-        parents = keys if link.parent_column == own_key else transaction.keys_where(table, link.parent_column, own_key, keys)
-        child_key = next(iter(transaction.columns(link.child)))
-        children = set(transaction.keys_where(link.child, child_key, link.column, parents)) - seen.get(link.child, set())
+        children = set(transaction.children(link, keys)) - seen.get(link.child, set())
         if link.child in done:
+            # deleted by an earlier step: no longer there when this one runs
             children -= named.get(link.child, set())
-        if not children:
-            continue
+        if children and link.blocks:
+            blocked.append(f"{len(children)} rows of {link.child} refer to rows of {table} by {', '.join(link.columns)} and are not in the plan")
         if not link.cascades:
-            blocked.append(f"{len(children)} rows of {link.child} refer to rows of {table} by {link.column} and are not in the plan")
             continue
-        later = children & named.get(link.child, set())
-        extra = children - later
-        seen.setdefault(link.child, set()).update(extra)
+        extra = children - named.get(link.child, set())
         if extra:
-            steps.append(Step(link.child, link.column, len(extra), cascade=table))
+            seen.setdefault(link.child, set()).update(extra)
+            steps.append(Step(link.child, ", ".join(link.columns), len(extra), cascade=table))
             _follow(transaction, links, link.child, sorted(extra), named, done, seen, steps, blocked)
 
 
@@ -178,7 +174,13 @@ class Cleanup:
             "ended_at": datetime.now(UTC).isoformat(),
             "steps": [asdict(step) for step in plan.steps],
             "tables": [
-                {"table": table, "planned": plan.by_table.get(table, 0), "deleted": deleted.get(table, 0), "remaining": left.by_table.get(table, 0)}
+                {
+                    "table_name": table,
+                    "planned": plan.by_table.get(table, 0),
+                    "deleted": deleted.get(table, 0),
+                    "remaining": left.by_table.get(table, 0),
+                    "unplanned": max(0, deleted.get(table, 0) - plan.by_table.get(table, 0)),
+                }
                 for table in sorted({step.table for step in plan.steps} | set(deleted))
             ],
         }

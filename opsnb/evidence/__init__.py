@@ -1,0 +1,1 @@
+"""The archive and its pages: what a deployment rests on."""

@@ -123,14 +123,15 @@ def ensure_run(folder: Path, *, phase: str, deployment: Deployment, reason: str 
 def copy_chart_library(deployment_folder: Path) -> Path:
     """The chart library at the deployment's root: one copy, whole, written once."""
     path = deployment_folder / LIBRARY_NAME
-    content = _library()
+    content = chart_library()
     if not path.is_file() or hashlib.sha256(path.read_bytes()).digest() != hashlib.sha256(content).digest():
         write_atomic(path, content)
     return path
 
 
 @cache
-def _library() -> bytes:
+def chart_library() -> bytes:
+    """The chart library, as plotly brings it."""
     from plotly.offline import get_plotlyjs
 
     return bytes(get_plotlyjs().encode("utf-8"))
@@ -163,7 +164,9 @@ def saved_over_time(deployment: Deployment, name: str) -> Facts:
     return Facts(SOURCE, question, 0.0, answer=together)
 
 
-RESULT_COLUMNS = ("phase", "check", "title", "items", "verdict", "summary", "measured", "limit", "seconds", "run", "started_at", "journalled")
+RESULT_COLUMNS = (
+    "phase", "check", "title", "items", "verdict", "summary", "measured", "limit", "seconds", "run", "started_at", "journalled",
+)  # fmt: skip
 
 
 def newest_results(deployment: Deployment) -> Facts:

@@ -175,4 +175,6 @@ def _environment_folder(reports_root: Path, environment: str) -> Path:
 
 def _require_name(kind: str, name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise UsageError(f"The {kind} {name!r} is no name: expected letters, digits, dots, dashes and underscores, starting with a letter or digit.")
+        raise UsageError(
+            f"The {kind} {name!r} is no name: expected letters, digits, dots, dashes and underscores, starting with a letter or digit."
+        )

@@ -62,8 +62,8 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """Why the gate is what it is."""
-        return gate_reason(self.report)
+        """Why the gate is what it is: for a run that did not end, what ended it."""
+        return str(self.data["unfinished"] or gate_reason(self.report))
 
     @property
     def has_report(self) -> bool:
@@ -264,7 +264,8 @@ def gate_reason(report: PhaseReport) -> str:
     warned = by_verdict[Verdict.WARN]
     if not judged:
         return "Nothing here applies to this deployment; each line says why."
-    return f"All {_count(judged, 'check')} passed" + (f", {len(warned)} with a warning: {_names(warned)}." if warned else ".")
+    passed = "The one check passed" if judged == 1 else f"All {judged} checks passed"
+    return passed + (f", {len(warned)} with a warning: {_names(warned)}." if warned else ".")
 
 
 def item_verdicts(results: Iterable[CheckResult]) -> dict[str, dict[str, Any]]:
@@ -369,4 +370,5 @@ def _parquet(table: pd.DataFrame) -> bytes:
         try:
             return bytes(plain.assign(**texts).to_parquet(index=False))
         except (ValueError, TypeError, OverflowError) as error:
-            raise UsageError(f"A table could not be kept as parquet ({type(error).__name__}): expected columns of one type each.") from error
+            problem = type(error).__name__
+            raise UsageError(f"A table could not be kept as parquet ({problem}): expected columns of one type each.") from error

@@ -16,7 +16,7 @@ import shutil
 import tarfile
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -221,7 +221,7 @@ class FunctionStore:
                 source_dir=source,
             )
 
-    def activate(self, deployments: list[Deployment]) -> None:
+    def activate(self, deployments: Iterable[Deployment]) -> None:
         """Makes every one of *deployments* current, all or none."""
         with self._lock:
             for made in deployments:
@@ -287,30 +287,33 @@ class FunctionStore:
             self._secrets |= {name: Secret(value, moment) for name, value in values.items()}
             self._changed()
 
-    def unset_secrets(self, *names: str) -> None:
+    def unset_secrets(self, names: Iterable[str]) -> None:
         """Removes secrets; names that are not there are ignored, as the platform does."""
+        gone = set(names)
         with self._lock:
-            self._secrets = {name: secret for name, secret in self._secrets.items() if name not in names}
+            self._secrets = {name: secret for name, secret in self._secrets.items() if name not in gone}
             self._changed()
 
     # -- the pristine copy
 
-    def is_empty(self) -> bool:
-        """Whether nothing was ever stored here."""
-        return not self._state.exists()
+    def is_seeded(self) -> bool:
+        """Whether there is a pristine state, that is, whether seeding once came to its end."""
+        return (self.folder / "pristine.json").exists()
 
     def keep_pristine(self) -> None:
         """Remembers the present state as the one `reset` goes back to."""
         with self._lock:
             write_private(self.folder / "pristine.json", self._dump())
 
-    def reset(self) -> None:
-        """Goes back to the pristine state and removes sources that only later versions used."""
+    def reset(self, now: datetime | None = None) -> None:
+        """Goes back to the pristine state, as old as it was when it was kept, and drops what only later versions used."""
         with self._lock:
             pristine = self.folder / "pristine.json"
             if not pristine.exists():
                 raise StoreError("there is no pristine copy to go back to")
-            self._read(pristine.read_bytes())
+            kept_at = self._read(pristine.read_bytes())
+            passed = int((now or datetime.now(UTC)).timestamp() * 1000) - kept_at
+            self._history = {slug: [_later(made, passed) for made in history] for slug, history in self._history.items()}
             self._changed()
             kept = {made.source_dir for history in self._history.values() for made in history}
             for source in (self.folder / "sources").glob("*/*"):
@@ -323,20 +326,21 @@ class FunctionStore:
         if self._state.exists():
             self._read(self._state.read_bytes())
 
-    def _read(self, content: bytes) -> None:
+    def _read(self, content: bytes) -> int:
+        """Takes over a written state; returns when it was written, in epoch milliseconds."""
         state = json.loads(content)
         self._history = {
             slug: [Deployment(**{**made, "source_dir": self.folder / made["source_dir"]}) for made in history]
             for slug, history in state["functions"].items()
         }
         self._secrets = {name: Secret(**secret) for name, secret in state["secrets"].items()}
+        return int(state["written_ms"])
 
     def _dump(self) -> bytes:
         state = {
+            "written_ms": int(datetime.now(UTC).timestamp() * 1000),
             "functions": {
-                slug: [
-                    {**dataclasses.asdict(made), "source_dir": made.source_dir.relative_to(self.folder).as_posix()} for made in history
-                ]
+                slug: [{**dataclasses.asdict(made), "source_dir": made.source_dir.relative_to(self.folder).as_posix()} for made in history]
                 for slug, history in self._history.items()
             },
             "secrets": {name: dataclasses.asdict(secret) for name, secret in self._secrets.items()},
@@ -346,6 +350,10 @@ class FunctionStore:
     def _changed(self) -> None:
         write_private(self._state, self._dump())
         self.generation += 1
+
+
+def _later(made: Deployment, by_ms: int) -> Deployment:
+    return dataclasses.replace(made, created_at_ms=made.created_at_ms + by_ms, updated_at_ms=made.updated_at_ms + by_ms)
 
 
 def _accept(slug: str, files: Mapping[str, bytes], entrypoint: str, import_map_path: str | None) -> None:

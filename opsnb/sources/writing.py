@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import psycopg
 from psycopg import sql
@@ -13,14 +14,14 @@ from pydantic import SecretStr
 from opsnb.errors import SourceDenied, SourceError, SourceTimeout
 
 FOREIGN_KEYS = """
-select child.oid::regclass::text, child_column.attname, parent.oid::regclass::text, parent_column.attname, c.confdeltype::text
+select c.conrelid::regclass::text, c.confrelid::regclass::text, c.confdeltype::text,
+    array(select a.attname::text from unnest(c.conkey) with ordinality as k (number, place)
+          join pg_catalog.pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.number order by k.place),
+    array(select a.attname::text from unnest(c.confkey) with ordinality as k (number, place)
+          join pg_catalog.pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.number order by k.place)
 from pg_catalog.pg_constraint c
-join pg_catalog.pg_class child on child.oid = c.conrelid
-join pg_catalog.pg_class parent on parent.oid = c.confrelid
-join pg_catalog.pg_attribute child_column on child_column.attrelid = c.conrelid and child_column.attnum = c.conkey[1]
-join pg_catalog.pg_attribute parent_column on parent_column.attrelid = c.confrelid and parent_column.attnum = c.confkey[1]
-where c.contype = 'f' and pg_catalog.cardinality(c.conkey) = 1
-order by 1, 2, 3
+where c.contype = 'f'
+order by c.conrelid::regclass::text, c.conname
 """
 
 PRIMARY_KEY = """
@@ -38,18 +39,23 @@ select relid::regclass::text, n_tup_del from pg_catalog.pg_stat_xact_all_tables 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """One single-column foreign key. `on_delete` is pg_constraint's letter: a, r, c, n, d."""
+    """One foreign key. `on_delete` is pg_constraint's letter: a, r, c, n, d."""
 
     child: str
-    column: str
     parent: str
-    parent_column: str
     on_delete: str
+    columns: tuple[str, ...]
+    parent_columns: tuple[str, ...]
 
     @property
     def cascades(self) -> bool:
         """Whether deleting the parent deletes the child."""
         return self.on_delete == "c"
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a child keeps its parent from being deleted."""
+        return self.on_delete in "ar"
 
 
 class Transaction:
@@ -59,9 +65,9 @@ class Transaction:
         self._connection = connection
 
     def foreign_keys(self) -> list[ForeignKey]:
-        """Every single-column foreign key of the database."""
-        rows = self._connection.execute(FOREIGN_KEYS).fetchall()
-        return [ForeignKey(*(str(value) for value in row)) for row in rows]
+        """Every foreign key of the database."""
+        rows = cast(list[tuple[str, str, str, list[str], list[str]]], self._connection.execute(FOREIGN_KEYS).fetchall())
+        return [ForeignKey(child, parent, on_delete, tuple(columns), tuple(others)) for child, parent, on_delete, columns, others in rows]
 
     def table_name(self, table: str) -> str | None:
         """The catalogue's spelling of *table*; None where there is no such table."""
@@ -80,6 +86,19 @@ class Transaction:
             type=sql.SQL(self._type(table, column)),
         )  # fmt: skip
         return [str(row[0]) for row in self._connection.execute(statement, (list(values),)).fetchall()]
+
+    def children(self, link: ForeignKey, parents: Sequence[str]) -> list[str]:
+        """The first key column (as text) of the rows of *link*'s child that refer to the rows *parents* of its parent."""
+        parent_key, child_key = next(iter(self.columns(link.parent))), next(iter(self.columns(link.child)))
+        matches = sql.SQL(" and ").join(
+            sql.SQL("c.{} = p.{}").format(sql.Identifier(column), sql.Identifier(other))
+            for column, other in zip(link.columns, link.parent_columns, strict=True)
+        )
+        statement = sql.SQL("select distinct c.{key}::text from {child} c join {parent} p on {matches} where p.{own} = any(%s::{type}[])").format(
+            key=sql.Identifier(child_key), child=self._name(link.child), parent=self._name(link.parent), matches=matches,
+            own=sql.Identifier(parent_key), type=sql.SQL(self._type(link.parent, parent_key)),
+        )  # fmt: skip
+        return [str(row[0]) for row in self._connection.execute(statement, (list(parents),)).fetchall()]
 
     def delete(self, table: str, column: str, values: Sequence[str]) -> int:
         """Deletes the rows of *table* whose *column* is one of *values*; how many."""

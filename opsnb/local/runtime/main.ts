@@ -126,7 +126,9 @@ function replaceServe(key: string): { used: () => boolean; serve: (handler: Hand
         if (request.headers.get(KEY) !== key) return new Response("Forbidden", { status: 403 });
         const headers = new Headers(request.headers);
         headers.delete(KEY);
-        const clean = new Request(request, { headers });
+        // not `new Request(request)`: that would read its abort signal, about which Deno warns on stderr
+        const { url, method, body } = request;
+        const clean = new Request(url, { method, headers, body });
         return executions.run(headers.get(EXECUTION) ?? "", () => answer(clean, info));
       },
     );
