@@ -85,7 +85,7 @@ def judged_apart(counts: pd.DataFrame, bad: Callable[[pd.DataFrame], pd.Series],
     rates = [rate(int(k), int(n), limit, confidence=confidence) for k, n in zip(numbers, counts["n"], strict=True)]
     shown = counts.assign(
         bad=numbers,
-        rate=[each.k / each.n if each.n else None for each in rates],
+        rate=[each.k / each.n if each.n else float("nan") for each in rates],
         verdict=[str(each.verdict) for each in rates],
     )
     return shown, [each for each in rates if each.verdict is Verdict.FAIL]

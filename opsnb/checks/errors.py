@@ -22,7 +22,9 @@ _RECURRING = ("function", "template", "executions", "kind", "first_at", "last_at
 
 
 @check("errors.rate", title="Function error rate", items=("POST-3.1",), fix=_LOOK, empty=_NO_CALLS)
-def rate(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str = "the last 30 minutes") -> Outcome:
+def rate(
+    calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str = "the last 30 minutes"
+) -> Outcome:
     """The share of callers' calls answered with 5xx, or never, is under *limit* (a share); one function alone may not be over it.
 
     Tables: `function_calls` of the period, `functions` of the platform. Our own probes are shown and not judged.
@@ -36,7 +38,9 @@ def rate_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Itera
     return _error_rate(calls, functions, names, limit, period)
 
 
-@check("errors.success_of_period", title="Function success rate of the monitoring period", items=("H4-1", "H12-1"), fix=_LOOK, empty=_NO_CALLS)
+@check(
+    "errors.success_of_period", title="Function success rate of the monitoring period", items=("H4-1", "H12-1"), fix=_LOOK, empty=_NO_CALLS
+)
 def success_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], success: float, period: str) -> Outcome:
     """The share of callers' calls that succeed is over *success* (0.98 is 98 %): the rate of failures is under what is left."""
     if not 0 < success < 1:
@@ -46,7 +50,9 @@ def success_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: It
 
 
 @check("errors.alert_rate", title="Alert: function error rate", items=("MON-1",), fix=_LOOK, empty=_NO_CALLS)
-def alert_rate(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str = "the last 30 minutes") -> Outcome:
+def alert_rate(
+    calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str = "the last 30 minutes"
+) -> Outcome:
     """The alert rule on the error rate: as `errors.rate`, with the alert's *limit*."""
     return _error_rate(calls, functions, names, limit, period)
 
@@ -70,9 +76,11 @@ def alert_response(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Itera
     shown, _ = logs.judged_apart(counts, lambda each: each["n_slow"] + each["n_untimed"], share)
     pooled = judge_rate(int(shown["bad"].sum()), int(shown["n"].sum()), share, slow, table=shown)
     outcome = logs.with_single_failures(pooled, shown, share, slow)
-    longest = pd.to_numeric(shown["max_ms"]).max()
-    aside = f" The {percentile_name(q)} is what the alert is on; the slowest call took {longest / 1000:.3g} s." if pd.notna(longest) else ""
-    return Outcome(outcome.verdict, outcome.summary + aside, shown, None if pd.isna(longest) else float(longest) / 1000, limit_s)
+    longest = pd.to_numeric(shown["max_ms"]).max() if len(shown) else float("nan")
+    if pd.isna(longest):
+        return outcome
+    summary = f"{outcome.summary} Judged is the {percentile_name(q)}; the slowest call took {longest / 1000:.3g} s."
+    return Outcome(outcome.verdict, summary, shown, float(longest) / 1000, limit_s)
 
 
 @check(
@@ -108,7 +116,7 @@ def recurring(
     "errors.complete",
     title="Every invocation completes",
     items=("POST-3.3",),
-    fix="504: the function waited too long; 546: it used too much memory or CPU; no end: its worker died. Look at the execution's log lines.",
+    fix="504: the function waited too long; 546: it used too much memory or CPU; no end: its worker died. See its log lines.",
     empty="PASS: no execution without an end is the healthy case; it counts only while a marked probe proves the log alive.",
 )
 def complete(

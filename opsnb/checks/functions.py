@@ -1,4 +1,4 @@
-"""Are the release's functions deployed, the right ones, and do they answer (PRE-2.1, PRE-4.3, S2, POST-1)?"""
+"""The release's functions: deployed, the right ones, and answering (PRE-2.1, PRE-4.3, S2, POST-1)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from typing import Any, Protocol
 import pandas as pd
 
 from opsnb.checks.calls import is_alive, of_functions
+from opsnb.checks.probes import answers, fields, no_error_codes, response_time
 from opsnb.checks.tables import counted, findings, known, some
 from opsnb.errors import SourceNonsense
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
 
+__all__ = [
+    "active", "answers", "deployed", "fields", "no_error_codes", "no_failed_deployment", "previous_documented", "recent", "response_time",
+    "verify_jwt", "versions",
+]  # fmt: skip
+
 CLOCK_TOLERANCE = timedelta(minutes=5)
 ACTIVE = "ACTIVE"
-_PROBE = ("function", "at", "status", "seconds", "error_code", "found")
 _NO_FUNCTION = "FAIL: the platform lists no function, so every expected one is missing."
-_NO_PROBE = "INCONCLUSIVE: no probe was sent, so nothing is known about any answer."
 _DEPLOY = "Deploy it from the release's tag (supabase functions deploy <slug>), then run this phase again."
-_ANSWERS = "The error code says who refused: BOOT_ERROR and UNAUTHORIZED_* come from the platform, anything else from the function."
 
 
 class Expected(Protocol):
     """What the release says of a function."""
 
     @property
-    def version(self) -> int: ...  # noqa: D102
+    def version(self) -> int: ...
     @property
-    def verify_jwt(self) -> bool: ...  # noqa: D102
+    def verify_jwt(self) -> bool: ...
 
 
 @check("functions.deployed", title="All expected functions are deployed", items=("PRE-2.1",), fix=_DEPLOY, empty=_NO_FUNCTION)
@@ -37,8 +40,7 @@ def deployed(functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     wanted = sorted(set(names))
     present = set(_listed(functions, "version", "status")["slug"]) if not functions.empty else set()
     rows = [
-        {"function": name, "expected": name in wanted, "deployed": name in present}
-        for name in (*wanted, *sorted(present - set(wanted)))
+        {"function": name, "expected": name in wanted, "deployed": name in present} for name in (*wanted, *sorted(present - set(wanted)))
     ]
     table = findings(rows, ("function", "expected", "deployed"))
     missing = [name for name in wanted if name not in present]
@@ -46,7 +48,9 @@ def deployed(functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     if not wanted:
         return inconclusive("The release names no function.", **details)
     if missing:
-        return failed(f"{len(wanted) - len(missing)} of {len(wanted)} expected functions are deployed; missing: {some(missing)}.", **details)
+        return failed(
+            f"{len(wanted) - len(missing)} of {len(wanted)} expected functions are deployed; missing: {some(missing)}.", **details
+        )
     return passed(f"{len(wanted)} of {len(wanted)} expected functions are deployed.", **details)
 
 
@@ -76,8 +80,8 @@ def recent(functions: pd.DataFrame, *, names: Iterable[str], now: datetime, with
     """
     wanted = sorted(set(names))
     rows, _ = _of(functions, wanted, "updated_at")
-    moments = pd.to_datetime(rows["updated_at"], utc=True) if len(rows) else pd.Series([], dtype="datetime64[ns, UTC]")
-    ages = (pd.Timestamp(now) - moments).dt.total_seconds() / 3600
+    moments = pd.to_datetime(rows["updated_at"], utc=True) if len(rows) else pd.to_datetime(pd.Series([], dtype="object"), utc=True)
+    ages = (moments - pd.Timestamp(now)).dt.total_seconds() / -3600
     table = pd.DataFrame({"function": rows["slug"], "updated_at": moments, "age_h": ages.round(2)}) if len(rows) else None
     missing = [name for name in wanted if not len(rows) or name not in set(rows["slug"])]
     if (ages < -CLOCK_TOLERANCE.total_seconds() / 3600).any():
@@ -88,7 +92,9 @@ def recent(functions: pd.DataFrame, *, names: Iterable[str], now: datetime, with
         return inconclusive("The release names no function.", **details)
     if missing or old:
         told = "; ".join(part for part in (f"older: {some(old)}" if old else "", f"missing: {some(missing)}" if missing else "") if part)
-        return failed(f"{len(wanted) - len(missing) - len(old)} of {len(wanted)} functions were deployed within {within_h:g} h; {told}.", **details)
+        return failed(
+            f"{len(wanted) - len(missing) - len(old)} of {len(wanted)} functions were deployed within {within_h:g} h; {told}.", **details
+        )
     return passed(f"All {len(wanted)} functions were deployed within {within_h:g} h; the oldest {ages.max():.1f} h ago.", **details)
 
 
@@ -123,7 +129,7 @@ def verify_jwt(functions: pd.DataFrame, *, expected: Mapping[str, Expected]) -> 
     if len(rows) and "verify_jwt" not in rows:
         raise SourceNonsense("the answer has no column verify_jwt")
     found = {str(row.slug): row.verify_jwt for row in rows.itertuples()}
-    unknown = sorted(name for name, value in found.items() if pd.isna(value))  # type: ignore[call-overload]
+    unknown = rows.loc[rows["verify_jwt"].isna(), "slug"].tolist() if len(rows) else []
     wrong = sorted(name for name, value in found.items() if name not in unknown and bool(value) != expected[name].verify_jwt)
     shown = [
         {"function": name, "expected": spec.verify_jwt, "found": None if name in unknown else found.get(name), "deployed": name in found}
@@ -134,7 +140,9 @@ def verify_jwt(functions: pd.DataFrame, *, expected: Mapping[str, Expected]) -> 
     if not expected:
         return inconclusive("The release names no function.", **details)
     if wrong or missing:
-        told = "; ".join(part for part in (f"other: {some(wrong)}" if wrong else "", f"missing: {some(missing)}" if missing else "") if part)
+        told = "; ".join(
+            part for part in (f"other: {some(wrong)}" if wrong else "", f"missing: {some(missing)}" if missing else "") if part
+        )
         return failed(f"{right} of {len(expected)} functions check tokens as released; {told}.", **details)
     if unknown:
         return inconclusive(f"The platform does not say whether {some(unknown)} check tokens at the gateway.", **details)
@@ -165,13 +173,20 @@ def no_failed_deployment(failures: pd.DataFrame, seen: pd.DataFrame, functions: 
         signs = signs[last >= begun].reset_index(drop=True)
     if len(signs):
         names_of = sorted(set(signs["function"]))
-        return failed(f"{some(names_of)} failed to start since the present version was deployed.", table=signs, measured=int(signs["n"].sum()), limit=0)
+        return failed(
+            f"{some(names_of)} failed to start since the present version was deployed.",
+            table=signs,
+            measured=int(signs["n"].sum()),
+            limit=0,
+        )
     table = pd.DataFrame({"function": list(since), "since": list(since.values()), "failed_starts": 0})
     details = {"table": table, "measured": 0, "limit": 0}
     if missing or not wanted:
-        return inconclusive(f"No failed start is in the log, but {some(missing) or 'no function'} is not deployed, so none could be.", **details)
+        return inconclusive(f"No failed start is in the log, but {some(missing) or 'no function'} is not deployed.", **details)
     if not is_alive(seen):
-        return inconclusive("No failed start is in the log, but no marked probe of this run arrived in it either. Ask again later.", **details)
+        return inconclusive(
+            "No failed start is in the log, but no marked probe of this run arrived in it either. Ask again later.", **details
+        )
     return passed(f"None of {counted(len(wanted), 'function')} failed to start since its present version; the log is alive.", **details)
 
 
@@ -183,10 +198,15 @@ def no_failed_deployment(failures: pd.DataFrame, seen: pd.DataFrame, functions: 
     empty="INCONCLUSIVE: no archive of previous versions was given, so no way back is proved.",
 )
 def previous_documented(archived: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
-    """For every function a bundle older than the deployed version is kept. Tables: the archive (slug, version, sha256, bytes), `functions`."""
+    """For every function a bundle older than the deployed version is kept.
+
+    Tables: the archive (slug, version, sha256, bytes), `functions`.
+    """
     wanted = sorted(set(names))
     if archived.empty:
-        return inconclusive(f"No archive of previous versions was given; the bundles of {counted(len(wanted), 'function')} are needed.", limit=len(wanted))
+        return inconclusive(
+            f"No archive of previous versions was given; the bundles of {counted(len(wanted), 'function')} are needed.", limit=len(wanted)
+        )
     known(archived, "slug", "version", "sha256", "bytes")
     rows, missing = _of(functions, wanted, "version")
     live = {str(row.slug): int(str(row.version)) for row in rows.itertuples()}
@@ -198,73 +218,10 @@ def previous_documented(archived: pd.DataFrame, functions: pd.DataFrame, *, name
     lacking = [str(row["function"]) for row in shown if row["kept"] is None]
     details = {"table": findings(shown, ("function", "deployed", "kept")), "measured": len(wanted) - len(lacking), "limit": len(wanted)}
     if lacking or missing or not wanted:
-        return failed(f"A previous version is kept of {len(wanted) - len(lacking)} of {len(wanted)} functions; not of {some(lacking)}.", **details)
+        return failed(
+            f"A previous version is kept of {len(wanted) - len(lacking)} of {len(wanted)} functions; not of {some(lacking)}.", **details
+        )
     return passed(f"A previous version is kept of all {len(wanted)} functions.", **details)
-
-
-@check("functions.answers", title="Every function answers with real credentials", items=("POST-1.1",), fix=_ANSWERS, empty=_NO_PROBE)
-def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
-    """Every probe of every function was answered with *status*. Table: `Gateway.probe`. No answer at all of any is ERROR."""
-    rows, unprobed = _probed(probes, names)
-    if rows is None or unprobed:
-        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
-    if rows["status"].isna().all():
-        return unmeasured(f"None of {counted(len(rows), 'probe')} was answered: the gateway was not reached.", table=_shown(rows, ""), limit=status)
-    wrong = rows["status"].isna() | (rows["status"] != status)
-    return _probes(rows, wrong, f"answered {status}", f"did not answer {status}", status)
-
-
-@check("functions.fields", title="Every response has its expected fields", items=("POST-1.2",), fix="The response is not what the release declares: compare the function's version with the release's.", empty=_NO_PROBE)
-def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
-    """No answer of *status* lacks a declared field or gives it another type. Table: `Gateway.probe`.
-
-    A function without such an answer has no fields to look at: INCONCLUSIVE (`functions.answers` fails for it).
-    """
-    rows, unprobed = _probed(probes, names)
-    if rows is None or unprobed:
-        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
-    for column in ("missing_fields", "wrong_types"):
-        if column not in rows:
-            raise SourceNonsense(f"the answer has no column {column}")
-    good = rows[(rows["status"] == status).fillna(False).astype(bool)]
-    lacking = good["missing_fields"].map(_named) + good["wrong_types"].map(_named)
-    shown = good.assign(found=[", ".join(each) for each in lacking])
-    bad = shown[shown["found"] != ""]
-    if len(bad):
-        worst = sorted({f"{row.function}: {row.found}" for row in bad.itertuples()})
-        return failed(f"{len(bad)} of {counted(len(good), 'answer')} not as declared ({some(worst)}).", table=_shown(shown), measured=len(bad), limit=0)
-    silent = sorted(set(names) - set(good["function"]))
-    if silent:
-        return inconclusive(f"{some(silent)} gave no answer {status} to look at.", table=_shown(rows, ""), limit=0)
-    return passed(f"All {counted(len(good), 'answer')} have their declared fields with their types.", table=_shown(shown), measured=0, limit=0)
-
-
-@check("functions.no_error_codes", title="No error code in the answers", items=("POST-1.3",), fix=_ANSWERS, empty=_NO_PROBE)
-def no_error_codes(probes: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
-    """No probe was answered with 4xx or 5xx (401, 403 and 500 above all) or carries a platform error code. Table: `Gateway.probe`."""
-    rows, unprobed = _probed(probes, names)
-    if rows is None or unprobed:
-        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
-    if rows["status"].isna().any():
-        n = int(rows["status"].isna().sum())
-        return unmeasured(f"{n} of {counted(len(rows), 'probe')} had no answer, so no code to look at.", table=_shown(rows, ""), limit=0)
-    codes = rows["error_code"].fillna("").astype(str) if "error_code" in rows else pd.Series("", index=rows.index)
-    return _probes(rows, (rows["status"] >= 400) | (codes != ""), "without an error code", "with an error code", 0)
-
-
-@check("functions.response_time", title="Response time below the limit", items=("POST-1.4",), fix="Slow on the first call only: a cold start. Slow on all: look at the database's response time and at the pool.", empty=_NO_PROBE)
-def response_time(probes: pd.DataFrame, *, names: Iterable[str], limit_s: float) -> Outcome:
-    """Every probe was answered in less than *limit_s* seconds; one without an answer was not. Table: `Gateway.probe`."""
-    rows, unprobed = _probed(probes, names)
-    if rows is None or unprobed:
-        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
-    known(rows, "seconds")
-    if rows["status"].isna().all():
-        return unmeasured(f"None of {counted(len(rows), 'probe')} was answered: there is no time to judge.", table=_shown(rows, ""), limit=limit_s)
-    slow = rows["status"].isna() | (rows["seconds"] >= limit_s)
-    slowest = float(rows["seconds"].max())
-    outcome = _probes(rows, slow, f"under {limit_s:g} s", f"not under {limit_s:g} s", limit_s)
-    return Outcome(outcome.verdict, f"{outcome.summary} The slowest took {slowest:.2f} s.", outcome.table, round(slowest, 3), limit_s)
 
 
 def _listed(functions: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -307,41 +264,3 @@ def _same_number(found: object, wanted: object) -> bool:
         return int(str(found)) == wanted
     except ValueError:
         raise SourceNonsense("a function's version is no whole number") from None
-
-
-def _probed(probes: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame | None, list[str]]:
-    """The probes of *names*, and those never probed; None where there is nothing at all."""
-    wanted = sorted(set(names))
-    if probes.empty or not wanted:
-        return None, wanted
-    known(probes, "function")
-    if "status" not in probes:
-        raise SourceNonsense("the answer has no column status")
-    rows = probes[probes["function"].isin(wanted)]
-    rows = rows.assign(status=pd.to_numeric(rows["status"]).astype("Float64")).sort_values("function", kind="stable").reset_index(drop=True)
-    return rows, [name for name in wanted if name not in set(rows["function"])]
-
-
-def _probes(rows: pd.DataFrame, wrong: pd.Series, good: str, bad: str, limit: float) -> Outcome:
-    wrong = wrong.fillna(True).astype(bool)
-    table = _shown(rows.assign(found=[bad if each else good for each in wrong]))
-    n = len(rows)
-    if wrong.any():
-        worst = sorted({f"{row.function} ({'no answer' if pd.isna(row.status) else int(row.status)})" for row in rows[wrong].itertuples()})  # type: ignore[arg-type, call-overload]
-        return failed(f"{int(wrong.sum())} of {counted(n, 'probe')} {bad}: {some(worst)}.", table=table, measured=int(wrong.sum()), limit=limit)
-    return passed(f"{n} of {counted(n, 'probe')} of {counted(rows['function'].nunique(), 'function')} {good}.", table=table, measured=0, limit=limit)
-
-
-def _shown(rows: pd.DataFrame, found: str | None = None) -> pd.DataFrame:
-    if found is not None:
-        rows = rows.assign(found=found)
-    return rows[[column for column in _PROBE if column in rows]]
-
-
-def _named(value: object) -> list[str]:
-    """The names in a cell that holds a list or a comma-separated text; names of fields, never their values."""
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [str(part) for part in value]  # type: ignore[attr-defined]

@@ -88,7 +88,9 @@ def judge_rate(k: int, n: int, limit: float, what: str, per: str = "call", *, ta
                       table=table, measured=observed, limit=limit)  # fmt: skip
     if not n:
         need = calls_needed(limit)
-        return inconclusive(f"No {per} was seen: {need:,} without a {what} would show a rate under {percent(limit)}.", table=table, limit=limit)
+        return inconclusive(
+            f"No {per} was seen: {need:,} without a {what} would show a rate under {percent(limit)}.", table=table, limit=limit
+        )
     summary = (
         f"{seen}: the rate may be as high as {percent(judged.bound)} (95 % bound), the limit is {percent(limit)}. "
         f"{counted(judged.more, 'more ' + per)} without a {what} would decide."
@@ -123,9 +125,13 @@ def judge_percentile(
     observed = float(ordered[max(0, math.ceil(q * n) - 1)])
     seen = f"The {name} of {counted(n, what)} is {observed:.3g} {unit}"
     if high < limit:
-        return passed(f"{seen}: under {high:.3g} {unit} (95 % bound), the limit is {limit:g} {unit}.", table=table, measured=observed, limit=limit)
+        return passed(
+            f"{seen}: under {high:.3g} {unit} (95 % bound), the limit is {limit:g} {unit}.", table=table, measured=observed, limit=limit
+        )
     if low > limit:
-        return failed(f"{seen}: over {low:.3g} {unit} (95 % bound), the limit is {limit:g} {unit}.", table=table, measured=observed, limit=limit)
+        return failed(
+            f"{seen}: over {low:.3g} {unit} (95 % bound), the limit is {limit:g} {unit}.", table=table, measured=observed, limit=limit
+        )
     more = max(1, calls_needed(1 - q, int((ordered >= limit).sum())) - n)
     summary = f"{seen}, the limit is {limit:g} {unit}; {counted(more, 'more ' + what)} under the limit would decide."
     return inconclusive(summary, table=table, measured=observed, limit=limit)
@@ -146,7 +152,9 @@ def judge_zero(
     if k:
         return failed(f"{seen}; none is allowed.", **details)
     if not alive:
-        return inconclusive(f"{seen}, but no marked probe of this run arrived in the log, so its silence proves nothing. Ask again later.", **details)
+        return inconclusive(
+            f"{seen}, but no marked probe of this run arrived in the log, so its silence proves nothing. Ask again later.", **details
+        )
     if n < max(minimum, 1):
         more = math.ceil(max(minimum, 1)) - n
         return inconclusive(f"{seen}, too few to decide; {counted(more, 'more ' + per)} would ({minimum:g} are asked for).", **details)

@@ -65,7 +65,8 @@ def _reach(node: exp.Expr) -> Reach:
     asks_login = any(_name(call) in _LOGIN_CALLS for call in calls) or node.find(*_CALLER_NODES) is not None
     asks_more = any(_name(call) not in _LOGIN_CALLS for call in calls)
     if _sees_row(node):
-        return Reach.OWN if asks_login or asks_more else Reach.SOME_ROWS
+        # another table is read under its own policies: who sees a note may see its parts
+        return Reach.OWN if asks_login or asks_more or node.find(exp.Table) is not None else Reach.SOME_ROWS
     if asks_more or node.find(exp.Column) is not None:
         return Reach.CALLER
     return Reach.LOGIN if asks_login else Reach.EVERYONE

@@ -80,7 +80,8 @@ def shape(rules: pd.DataFrame) -> Outcome:
     if rules.empty:
         return unmeasured("No rule was evaluated.")
     known(rules, "rule", "key", "looked_at", "broken")
-    looked_at = int(rules["looked_at"].max())
+    of_records = rules[rules["key"] == ""]  # the other rules look at keys and entries
+    looked_at = int((rules if of_records.empty else of_records)["looked_at"].max())
     broken = rules[rules["broken"] > 0].sort_values("broken", ascending=False, kind="stable")
     table = rules.sort_values(["broken", "rule", "key"], ascending=[False, True, True]).reset_index(drop=True)
     table["finding"] = [
@@ -95,7 +96,7 @@ def shape(rules: pd.DataFrame) -> Outcome:
         return failed(f"{len(broken)} of {counted(len(rules), 'rule')} broken; most often: {most}.", **details)
     if not looked_at:
         return inconclusive("There is no updated record to look at.", **details)
-    return passed(f"The newest {counted(looked_at, 'row')} looked at break none of {counted(len(rules), 'rule')}.", **details)
+    return passed(f"The newest {counted(looked_at, 'record')} break none of {counted(len(rules), 'rule')}.", **details)
 
 
 @check(

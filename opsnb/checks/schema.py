@@ -156,10 +156,12 @@ def all_present(relations: pd.DataFrame, *, tables: Sequence[str], patterns: Map
         rows.append({"object": pattern, "expected": f"{count} tables", "found": f"{found} tables", "ok": ok, "finding": finding})
     wanted = len(tables) + sum(patterns.values())
     missing = [str(row["object"]) for row in rows if not row["ok"]]
-    details = {**_details(rows), "limit": wanted}
+    details = {**_details(rows), "measured": wanted, "limit": wanted}
     if missing:
+        details["measured"] = sum(bool(row["ok"]) for row in rows)
+        details["limit"] = len(rows)
         return failed(f"Not all of the {wanted} required tables are present: {some(missing)}.", **details)
-    return passed(f"All {wanted} required tables are present.", **details, measured=wanted)
+    return passed(f"All {wanted} required tables are present.", **details)
 
 
 @check(

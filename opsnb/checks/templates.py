@@ -19,19 +19,21 @@ _STRUCTURES = (
 )
 _TOKEN = re.compile(r"[^\W_][\w.+-]*|_[\w.+-]*")
 # Words that begin with a capital, or consist of them, and are no name of a person: what errors are written in.
-_KNOWN = frozenset("""
-    a aborted access after all an and api app appointment argument at auth authentication authorization authorisation bad bearer body boot boundary
-    buffer call caller cannot client closed column command conflict connect connection constraint content context could cors create data database date
-    deadlock debug delete deno denied deployment detail details dns does duplicate edge empty end entity error event exceeded exception execute
-    execution exhausted expected expired failed failure fatal fetch field file firebase firestore for forbidden foreign format found from function gateway
-    get got handler header hint host http https id in info input insert internal invalid is it json jwk jwks jwt key limit line lock log
-    malformed memory merge message method missing module name network no not null number object of on operation option or out over
-    panic param parameter parse parsing password patch path patient payload permission pgrst policy pool post postgres postgresql process promise
-    property provider put query range read record reference refused rejected relation request required reset resource response result retry rls role
-    row rpc schema select server service session signature size sql ssl stack state statement status string subject supabase syntax table tcp the
-    there this timeout timed tls to token too transaction trigger type unable unauthorized uncaught undefined unexpected unhandled unique
-    unknown unsupported update uri url user uuid value value was warn warning we when while with worker write wrong you your
-""".split())  # fmt: skip
+_WORDS = """
+    a aborted access after all an and api app appointment argument at auth authentication authorisation authorization bad bearer body
+    boot boundary buffer call caller cannot client closed column command conflict connect connection constraint content context cors
+    could create data database date deadlock debug delete denied deno deployment detail details dns does duplicate edge empty end
+    entity error event exceeded exception execute execution exhausted expected expired failed failure fatal fetch field file firebase
+    firestore for forbidden foreign format found from function gateway get got handler header hint host http https id in info input
+    insert internal invalid is it json jwk jwks jwt key limit line lock log malformed memory merge message method missing module name
+    network no not null number object of on operation option or out over panic param parameter parse parsing password patch path
+    patient payload permission pgrst policy pool post postgres postgresql process promise property provider put query range read
+    record reference refused rejected relation request required reset resource response result retry rls role row rpc schema select
+    server service session signature size sql ssl stack state statement status string subject supabase syntax table tcp the there this
+    timed timeout tls to token too transaction trigger type unable unauthorized uncaught undefined unexpected unhandled unique unknown
+    unsupported update uri url user uuid value warn warning was we when while with worker write wrong you your
+"""
+_KNOWN = frozenset(_WORDS.split())
 _KIND = re.compile(r"(?:[A-Z][a-z]+)+(?:Error|Exception|Failure|Timeout|Warning)")
 _CODE = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 

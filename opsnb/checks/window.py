@@ -59,14 +59,15 @@ def no_connection_timeouts(
     if not refused.empty:
         known(refused, "severity", "sqlstate", "role", "n")
         for row in refused.itertuples():
-            state = str(row.sqlstate)
+            state, role = str(row.sqlstate), str(row.role) or "unknown"
             if state in CONNECTION_STATES or state.startswith("08"):
-                rows.append({"log": "postgres_logs", "what": f"SQLSTATE {state}, role {row.role or 'unknown'}", "n": int(str(row.n))})
+                rows.append({"log": "postgres_logs", "what": f"SQLSTATE {state}, role {role}", "n": int(str(row.n))})
     if not waited.empty:
         known(waited, "log", "function_id", "n")
         names_of = logs.slugs(functions, functions["slug"]) if not functions.empty else {}
         rows.extend(
-            {"log": row.log, "what": names_of.get(str(row.function_id), "no function named"), "n": int(str(row.n))} for row in waited.itertuples()
+            {"log": row.log, "what": names_of.get(str(row.function_id), "no function named"), "n": int(str(row.n))}
+            for row in waited.itertuples()
         )
     table = findings(rows, ("log", "what", "n"))
     k = int(table["n"].sum()) if rows else 0
@@ -98,7 +99,8 @@ def no_403(
     what = "denied call"
     outcome = judge_zero(answered + denied, logs.total(counts, "n"), minimum, logs.is_alive(seen), what, table=counts)
     if answered or denied:
-        summary = f"{counted(answered, 'answer')} 403 and {counted(denied, 'denial')} by Postgres (42501) in {counted(logs.total(counts, 'n'), 'call')}; none is allowed."
+        both = f"{counted(answered, 'answer')} 403 and {counted(denied, 'denial')} by Postgres (42501)"
+        summary = f"{both} in {counted(logs.total(counts, 'n'), 'call')}; none is allowed."
         return failed(summary, table=counts, measured=answered + denied, limit=0)
     return outcome
 
@@ -130,8 +132,9 @@ def no_401(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, 
 def response_times(
     calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit_s: float, minimum: float
 ) -> Outcome:
-    """No call took longer than *limit_s*; one that did is a warning. Tables: `function_calls` (``slow_ms = 1000 * limit_s``), `probe_seen`, `functions`.
+    """No call took longer than *limit_s*; one that did is a warning.
 
+    Tables: `function_calls` (asked with ``slow_ms = 1000 * limit_s``), `probe_seen`, `functions`.
     A call whose time is not in the log is not known to be fast: it leaves PASS as well.
     """
     counts = logs.tally(calls, functions, names)
@@ -140,7 +143,9 @@ def response_times(
         worst = counts[(counts["n_slow"] > 0) | (counts["probes_n_slow"] > 0)]["function"].tolist()
         return warned(f"{counted(slow, 'call')} of {n:,} over {limit_s:g} s ({some(worst)}).", table=counts, measured=slow, limit=0)
     if untimed:
-        return inconclusive(f"No call over {limit_s:g} s, but {untimed:,} of {n:,} have no time in the log.", table=counts, measured=slow, limit=0)
+        return inconclusive(
+            f"No call over {limit_s:g} s, but {untimed:,} of {n:,} have no time in the log.", table=counts, measured=slow, limit=0
+        )
     return _none(counts, ("n_slow",), seen, minimum, f"call over {limit_s:g} s", f"calls over {limit_s:g} s")
 
 
@@ -148,7 +153,7 @@ def response_times(
     "window.downtime",
     title="Downtime within the window",
     items=("WIN-6",),
-    fix="Each row is a time in which a function did not answer as it should; longer than announced: tell the stakeholders, consider the rollback.",
+    fix="Each row is a time in which a function did not answer. Longer than announced: tell the stakeholders, consider the rollback.",
     empty="INCONCLUSIVE: no probe was sent, so no second of the window was watched.",
 )
 def downtime(
@@ -162,11 +167,15 @@ def downtime(
     """
     wanted = sorted(set(names))
     if probes.empty or not wanted:
-        return inconclusive(f"No probe was sent; {counted(len(wanted), 'function')} must be probed every {interval_s:g} s for {window_s:g} s.")
+        return inconclusive(
+            f"No probe was sent; {counted(len(wanted), 'function')} must be probed every {interval_s:g} s for {window_s:g} s."
+        )
     known(probes, "at", "function", "seconds")
     rows = probes[probes["function"].isin(wanted)]
     begun = pd.to_datetime(rows["at"], utc=True)
-    rows = rows.assign(begun=begun, ended=begun + pd.to_timedelta(rows["seconds"].astype("float64"), unit="s")).sort_values("begun", kind="stable")
+    rows = rows.assign(begun=begun, ended=begun + pd.to_timedelta(rows["seconds"].astype("float64"), unit="s")).sort_values(
+        "begun", kind="stable"
+    )
     rows = rows.assign(good=(pd.to_numeric(rows["status"], errors="coerce") == status).fillna(False).astype(bool))
     intervals = [interval for name in wanted for interval in _failures(name, rows[rows["function"] == name])]
     down_s = _union_s([(each["failed_at"], each["good_again_at"]) for each in intervals])
@@ -177,7 +186,11 @@ def downtime(
     if down_s >= limit_s:
         return failed(f"{seen}.", **details)
     gaps = {name: _longest_gap_s(rows[rows["function"] == name]) for name in wanted}
-    unwatched = [f"{name} ({'never probed' if gap is None else f'{gap:.0f} s unwatched'})" for name, gap in gaps.items() if gap is None or gap > 3 * interval_s]
+    unwatched = [
+        f"{name} ({'never probed' if gap is None else f'{gap:.0f} s unwatched'})"
+        for name, gap in gaps.items()
+        if gap is None or gap > 3 * interval_s
+    ]
     if unwatched:
         return inconclusive(f"{seen}; not watched throughout: {some(unwatched)}.", **details)
     watched_s = min(float((part["ended"].max() - part["begun"].min()).total_seconds()) for _, part in rows.groupby("function"))
@@ -208,9 +221,7 @@ def verification_in_time(*, window_ended: datetime | str | None, verified_at: da
     return (passed if minutes <= limit_minutes else failed)(seen, table=table, measured=round(minutes, 1), limit=limit_minutes)
 
 
-def _none(
-    counts: pd.DataFrame, columns: tuple[str, ...], seen: pd.DataFrame, minimum: float, what: str, many: str = ""
-) -> Outcome:
+def _none(counts: pd.DataFrame, columns: tuple[str, ...], seen: pd.DataFrame, minimum: float, what: str, many: str = "") -> Outcome:
     return judge_zero(logs.total(counts, *columns), logs.total(counts, "n"), minimum, logs.is_alive(seen), what, table=counts, many=many)
 
 
@@ -239,7 +250,14 @@ def _what(row: object) -> str:
 
 def _interval(name: str, since: object, until: object, probes: int, what: set[str]) -> dict[str, object]:
     seconds = (pd.Timestamp(until) - pd.Timestamp(since)).total_seconds()  # type: ignore[arg-type]
-    return {"function": name, "failed_at": since, "good_again_at": until, "seconds": seconds, "probes": probes, "what": ", ".join(sorted(what))}
+    return {
+        "function": name,
+        "failed_at": since,
+        "good_again_at": until,
+        "seconds": seconds,
+        "probes": probes,
+        "what": ", ".join(sorted(what)),
+    }
 
 
 def _union_s(intervals: list[tuple[object, object]]) -> float:

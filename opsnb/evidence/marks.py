@@ -41,10 +41,10 @@ def label(x: float, y: float, text: str, *, anchor: str = "start", bold: bool = 
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'
 
 
-def rule(start: Point, end: Point, opacity: float) -> str:
-    """A thin line of the page's own colour."""
+def rule(start: Point, end: Point, opacity: float, *, colour: str = INK) -> str:
+    """A thin line, of the page's own colour by default."""
     ends = f'x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"'
-    return f'<line {ends} stroke="{INK}" stroke-opacity="{opacity:g}"/>'
+    return f'<line {ends} stroke="{colour}" stroke-opacity="{opacity:g}"/>'
 
 
 def text_of(title: Any) -> str:
@@ -66,6 +66,15 @@ def colour(value: Any, default: str) -> str:
     if value.lower() == "black" or (red_green_blue and max(red_green_blue) < 100 and max(red_green_blue) - min(red_green_blue) < 56):
         return INK
     return value.strip()
+
+
+def readable_on(fill: str) -> str:
+    """The ink of a text upon *fill*."""
+    red_green_blue = _rgb(fill)
+    if red_green_blue is None:
+        return "#111"
+    red, green, blue = red_green_blue
+    return "#fff" if 0.299 * red + 0.587 * green + 0.114 * blue < 110 else "#111"
 
 
 def dash(kind: Any) -> str:

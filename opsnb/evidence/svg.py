@@ -6,19 +6,17 @@ colour of the page around them. A trace of another kind is named in the picture,
 
 from __future__ import annotations
 
-import base64
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from opsnb.evidence import marks
 from opsnb.evidence.axes import Axis
 from opsnb.evidence.marks import GLYPH, INK, PALETTE
 from opsnb.evidence.safe import escape
+from opsnb.evidence.traces import Trace, decoded
 
 WIDTH = 720.0
 HEIGHT = 340.0
@@ -36,38 +34,6 @@ def figure_svg(figure: Mapping[str, Any], *, width: float = WIDTH) -> str:
         return marks.frame(width, 60, " ".join(title), marks.label(0, 34, NO_FORM))
 
 
-def decoded(array: Any) -> list[Any]:
-    """A plotly array as a list: plain, or packed as base64 with its dtype (and shape)."""
-    if isinstance(array, Mapping) and "bdata" in array:
-        flat = np.frombuffer(base64.b64decode(array["bdata"]), dtype=np.dtype(str(array["dtype"])).newbyteorder("<"))
-        if "shape" in array:
-            flat = flat.reshape([int(length) for length in str(array["shape"]).split(",")])
-        return list(flat.tolist())
-    if array is None or isinstance(array, str | int | float):
-        return []
-    return list(array.tolist() if hasattr(array, "tolist") else array)
-
-
-@dataclass
-class _Trace:
-    data: Mapping[str, Any]
-    x: list[Any]
-    y: list[Any]
-    xaxis: str
-    yaxis: str
-    colour: str
-    name: str
-    legend: bool
-
-    @property
-    def kind(self) -> str:
-        return str(self.data.get("type", "scatter"))
-
-    @property
-    def horizontal(self) -> bool:
-        return self.data.get("orientation") == "h"
-
-
 @dataclass
 class _Drawing:
     figure: Mapping[str, Any]
@@ -83,7 +49,7 @@ class _Drawing:
         self.undrawn = sorted({str(trace["type"]) for trace in visible if trace.get("type", "scatter") not in DRAWN})
         self.axes = self._axes()
 
-    def _trace(self, data: Mapping[str, Any], position: int) -> _Trace:
+    def _trace(self, data: Mapping[str, Any], position: int) -> Trace:
         x, y = decoded(data.get("x")), decoded(data.get("y"))
         z = decoded(data.get("z"))
         x = x or list(range(len(z[0]) if z else len(y)))
@@ -93,7 +59,7 @@ class _Drawing:
         first = line.get("color") if data.get("type", "scatter") != "bar" else None
         own = next((each for each in (first, marker.get("color"), line.get("color")) if isinstance(each, str)), default)
         legend = bool(data.get("showlegend", data.get("type") != "heatmap")) and bool(data.get("name"))
-        return _Trace(
+        return Trace(
             data, x, y, str(data.get("xaxis", "x")), str(data.get("yaxis", "y")),
             marks.colour(own, default), str(data.get("name", "")), legend,
         )  # fmt: skip
@@ -129,7 +95,7 @@ class _Drawing:
                         totals[str(key)] = totals.get(str(key), 0.0) + size
         return totals
 
-    def _extents(self, trace: _Trace, name: str, axis: Axis) -> list[float]:
+    def _extents(self, trace: Trace, name: str, axis: Axis) -> list[float]:
         own = trace.x if name == trace.xaxis else trace.y
         numbers = [axis.number(value) for value in own]
         if trace.kind == "heatmap":
@@ -140,15 +106,18 @@ class _Drawing:
                 return [0.0, *(top for _, top in self._bars(trace, axis)), *(bottom for bottom, _ in self._bars(trace, axis))]
             half = self._slot(trace, numbers) / 2
             return [min(numbers) - half, max(numbers) + half] if numbers else []
+        if name == trace.yaxis and axis.kind != "category":
+            heights = decoded((trace.data.get("error_y") or {}).get("array"))
+            numbers += [axis.number(value) + axis.number(more) for value, more in zip(trace.y, heights, strict=False)]
         if name == trace.yaxis and trace.data.get("fill") == "tozeroy":
             numbers.append(0.0)
         return numbers
 
     # ── bars ──
-    def _group(self, trace: _Trace) -> list[_Trace]:
+    def _group(self, trace: Trace) -> list[Trace]:
         return [each for each in self.traces if each.kind == "bar" and (each.xaxis, each.yaxis) == (trace.xaxis, trace.yaxis)]
 
-    def _bars(self, trace: _Trace, axis: Axis) -> list[tuple[float, float]]:
+    def _bars(self, trace: Trace, axis: Axis) -> list[tuple[float, float]]:
         """Start and end of each bar along its value axis; stacked ones stand on those before them."""
         sizes = [axis.number(value) for value in (trace.x if trace.horizontal else trace.y)]
         bases = decoded(trace.data.get("base"))
@@ -165,7 +134,7 @@ class _Drawing:
                         starts[position] += add
         return [(start, start + size) for start, size in zip(starts, sizes, strict=True)]
 
-    def _slot(self, trace: _Trace, numbers: Sequence[float]) -> float:
+    def _slot(self, trace: Trace, numbers: Sequence[float]) -> float:
         """Width of the place a bar stands in, in units of its axis."""
         given = trace.data.get("width")
         if isinstance(given, int | float):
@@ -173,7 +142,7 @@ class _Drawing:
         places = sorted({value for each in self._group(trace) for value in numbers if math.isfinite(value)})
         return min((after - before for before, after in itertools.pairwise(places)), default=1.0)
 
-    def _draw_bar(self, trace: _Trace) -> None:
+    def _draw_bar(self, trace: Trace) -> None:
         along, across = self.axes[trace.xaxis], self.axes[trace.yaxis]
         if not trace.horizontal:
             along, across = across, along
@@ -197,14 +166,27 @@ class _Drawing:
                 f'<rect x="{box[0]:.1f}" y="{box[1]:.1f}" width="{max(box[2], 0.6):.1f}" height="{max(box[3], 0.6):.1f}" fill="{colour}">'
                 f"<title>{hint}</title></rect>"
             )
-            if position < len(texts) and texts[position] is not None and str(trace.data.get("textposition", "")) != "none":
-                if trace.horizontal:
-                    self.parts.append(marks.label(last + 5, middle + 4, " ".join(marks.text_lines(texts[position]))))
-                else:
-                    self.parts.append(marks.label(middle, first - 5, " ".join(marks.text_lines(texts[position])), anchor="middle"))
+            if position < len(texts) and texts[position] is not None:
+                text = " ".join(marks.text_lines(texts[position]))
+                self.parts.append(self._bar_text(trace, text, (first, last, middle), colour))
+
+    def _bar_text(self, trace: Trace, text: str, place: tuple[float, float, float], colour: str) -> str:
+        """The text of a bar: inside where asked or where it fits, else at its end."""
+        first, last, middle = place
+        wanted = str(trace.data.get("textposition", "auto"))
+        if wanted == "none" or not text:
+            return ""
+        inside = wanted == "inside" or (wanted == "auto" and last - first > (len(text) * GLYPH if trace.horizontal else 16) + 12)
+        ink = marks.readable_on(colour) if inside else INK
+        if not trace.horizontal:
+            return marks.label(middle, first + 14 if inside else first - 5, text, anchor="middle", colour=ink)
+        if not inside:
+            return marks.label(last + 5, middle + 4, text)
+        at_start = trace.data.get("insidetextanchor") == "start"
+        return marks.label(first + 6 if at_start else last - 6, middle + 4, text, anchor="start" if at_start else "end", colour=ink)
 
     # ── lines and markers ──
-    def _draw_scatter(self, trace: _Trace) -> None:
+    def _draw_scatter(self, trace: Trace) -> None:
         across, up = self.axes[trace.xaxis], self.axes[trace.yaxis]
         mode = str(trace.data.get("mode") or ("lines+markers" if len(trace.x) < 20 else "lines"))
         line, marker = trace.data.get("line") or {}, trace.data.get("marker") or {}
@@ -229,6 +211,7 @@ class _Drawing:
                         f'<polyline points="{points}" fill="none" stroke="{trace.colour}" stroke-width="{width:g}" '
                         f'stroke-linejoin="round"{dash}/>'
                     )
+        self.parts += self._error_bars(trace, across, up)
         dots = [point for run in runs for point in run]
         if "markers" in mode or any(len(run) == 1 for run in runs if "lines" in mode):
             colours, sizes = decoded(marker.get("color")), decoded(marker.get("size"))
@@ -241,8 +224,20 @@ class _Drawing:
             for (x, y), text in zip(dots, decoded(trace.data.get("text")), strict=False):
                 self.parts.append(marks.label(x, y - 7, " ".join(marks.text_lines(text)), anchor="middle"))
 
+    def _error_bars(self, trace: Trace, across: Axis, up: Axis) -> list[str]:
+        spec = trace.data.get("error_y") or {}
+        above = decoded(spec.get("array"))
+        below = decoded(spec.get("arrayminus")) or above
+        drawn = []
+        for x, y, plus, minus in zip(trace.x, trace.y, above, below, strict=False):
+            place, value, rise, fall = across.number(x), up.number(y), up.number(plus), up.number(minus)
+            if all(map(math.isfinite, (place, value, rise, fall))):
+                at, top, base = across.pixel(place), up.pixel(value + rise), up.pixel(max(value - fall, up.low))
+                drawn.append(marks.rule((at, top), (at, base), 0.6, colour=trace.colour))
+        return drawn
+
     # ── heat maps ──
-    def _draw_heatmap(self, trace: _Trace) -> None:
+    def _draw_heatmap(self, trace: Trace) -> None:
         across, up = self.axes[trace.xaxis], self.axes[trace.yaxis]
         rows = [decoded(row) for row in decoded(trace.data.get("z"))]
         flat = [float(value) for row in rows for value in row if isinstance(value, int | float) and math.isfinite(value)]
@@ -281,7 +276,8 @@ class _Drawing:
         right = max((axis.label_width(GLYPH) + 26 for axis in y_axes if axis.right), default=14.0)
         left = min(left, self.width * 0.42)
         rows = marks.wrap(legend, self.width - left - right)
-        top = 12 + 20 * len(titles) + 20 * len(rows) + 6
+        above = any(note.get("y") == 1 and note.get("yanchor") == "bottom" for note in layout.get("annotations") or [])
+        top = 12 + 20 * len(titles) + 20 * len(rows) + 6 + 14 * above
         inner = self.width - left - right
         slanted = any(axis.crowded(inner, GLYPH) for axis in x_axes)
         longest = max((axis.label_width(GLYPH) for axis in x_axes), default=0)
@@ -331,7 +327,7 @@ class _Drawing:
     def _draw_x(self, axis: Axis, slanted: bool) -> list[str]:
         _left, top, _inner, height = self.box
         base = top + height
-        drawn = [marks.rule((axis.start, base), (axis.start + axis.length, base), 0.5)]
+        drawn = [] if axis.spec.get("visible") is False else [marks.rule((axis.start, base), (axis.start + axis.length, base), 0.5)]
         for value, label in axis.ticks():
             x = axis.pixel(value)
             if slanted:

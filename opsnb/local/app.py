@@ -15,8 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from opsnb.local import management
-from opsnb.local.answers import Problem
-from opsnb.local.management import RateLimits
+from opsnb.local.answers import Problem, RateLimits
 from opsnb.local.metrics import metrics
 from opsnb.local.state import Context
 

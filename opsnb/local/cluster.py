@@ -143,7 +143,8 @@ class Cluster:
         with output.open("wb") as said:
             code = self._spawn("initdb", *arguments, said=said).wait()
         if code != 0:
-            raise ClusterError(f"initdb failed with exit code {code}; its own words are in {output}")
+            said_last = output.read_text(errors="replace").strip().splitlines()[-1:]
+            raise ClusterError(f"the cluster could not be made: {' '.join(said_last) or f'exit code {code}'}; all of it is in {output}")
 
     def _launch(self, port: int) -> bool:
         """Whether the server came up on *port*; False only where another program took the port meanwhile."""

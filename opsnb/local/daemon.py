@@ -202,10 +202,9 @@ def _start_cluster(folder: Path) -> Any:
 
 
 async def _open_parts(context: Any) -> None:
-    from opsnb.local.traffic import Traffic
-
     from opsnb.local.gateway import Clocks, Gateway
     from opsnb.local.rest import RestDoor
+    from opsnb.local.traffic import Traffic
 
     clocks = Clocks()  # one for both: a call that was moved in time logs its requests to the database there, too
     context.rest = RestDoor(context.cluster.dsn("authenticator"), context.identity, context.logbook, clocks=clocks)

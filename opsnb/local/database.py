@@ -93,7 +93,8 @@ def build(cluster: Cluster, *, now: datetime | None = None, seed: int = patients
             if not _exists(connection, DATABASE):  # a reset was interrupted between its two last steps
                 _copy_pristine(cluster, connection)
             return False
-        for database in (PRISTINE, BUILDING, NEXT, DATABASE):
+        # Every database: a forgotten one would keep the roles it belongs to.
+        for (database,) in connection.execute("select datname from pg_database where datname not in ('template0', 'template1')").fetchall():
             _drop(connection, database)
         for role in ROLES:
             connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))

@@ -165,7 +165,8 @@ class Gateway:
         execution_id = ""
         deployment: Deployment | None = None
         try:
-            deployment = self._admit(request)
+            deployment = self._find(request)
+            self._admit(request, deployment)
             execution_id = str(uuid.uuid4())
             if moment is not None:
                 self.clocks.move(execution_id, moment)
@@ -175,20 +176,21 @@ class Gateway:
         self._log(request, deployment, execution_id, response.status_code, time.perf_counter() - started, moment)
         return response
 
-    def _admit(self, request: Request) -> Deployment:
-        if request.method == "HEAD":
-            raise Refusal(405, "METHOD_NOT_ALLOWED", "Method not allowed")
+    def _find(self, request: Request) -> Deployment:
         try:
-            deployment = self._store.current(request.path_params["slug"])
+            return self._store.current(request.path_params["slug"])
         except UnknownFunction:
             raise Refusal(404, "NOT_FOUND", "Requested function was not found") from None
+
+    def _admit(self, request: Request, deployment: Deployment) -> None:
+        if request.method == "HEAD":
+            raise Refusal(405, "METHOD_NOT_ALLOWED", "Method not allowed")
         if deployment.status == "REMOVED":
             raise Refusal(404, "NOT_FOUND", "Requested function was not found")
         if deployment.verify_jwt and request.method != "OPTIONS":  # a browser's preflight carries no token
             self._verify(request.headers.get("authorization"))
         if deployment.status == "THROTTLED":
             raise Refusal(429, "RATE_LIMIT_EXCEEDED", "The function is throttled")
-        return deployment
 
     def _verify(self, authorization: str | None) -> None:
         """verify_jwt: one of the project's own keys. A Firebase token is somebody else's and belongs into x-firebase-token."""

@@ -70,7 +70,9 @@ class LogBook:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
-        self._lock = threading.RLock()
+        # two locks, taken in this order: a slow question must not hold up whoever writes
+        self._asking = threading.RLock()
+        self._writing = threading.RLock()
         self._files: dict[str, IO[str]] = {}
         self._pending: list[str] = []
         self._engine: _Engine | None = None
@@ -98,7 +100,7 @@ class LogBook:
             "log_attributes": {key: str(value) for key, value in (attributes or {}).items()},
         }
         line = json.dumps(row, ensure_ascii=False) + "\n"
-        with self._lock:
+        with self._writing:
             self._file(source).write(line)
             if self._engine is not None:
                 self._pending.append(line)
@@ -109,26 +111,28 @@ class LogBook:
 
         Raises LogQueryError on anything ClickHouse or the guard refuses.
         """
-        with self._lock:
-            return self._open().ask(sql, start, end)
+        with self._asking:
+            engine = self._open()
+            self.flush()
+            return engine.ask(sql, start, end)
 
     def warm(self) -> None:
         """Loads ClickHouse and the files now (about a second), so that the first question is fast."""
-        with self._lock:
+        with self._asking:
             self._open()
 
-    def flush(self) -> None:
-        """Brings every written row to where `query` sees it."""
-        with self._lock:
-            for file in self._files.values():
-                file.flush()
-            if self._engine is not None and self._pending:
-                self._engine.insert(self._pending)
-                self._pending.clear()
+    def flush(self, at_least: int = 1) -> None:
+        """Brings written rows to where `query` sees them, which it does by itself, where *at_least* so many wait."""
+        with self._asking:
+            with self._writing:
+                if self._engine is None or len(self._pending) < at_least:
+                    return
+                lines, self._pending = self._pending, []
+            self._engine.insert(lines)
 
     def clear(self) -> None:
         """Forgets every row, on disk too."""
-        with self._lock:
+        with self._asking, self._writing:
             for source in list(self._files):
                 self._files.pop(source).close()
             for path in self.folder.glob("*.jsonl"):
@@ -139,7 +143,7 @@ class LogBook:
 
     def close(self) -> None:
         """Closes files and sessions; the book can be used again afterwards."""
-        with self._lock:
+        with self._asking, self._writing:
             for source in list(self._files):
                 self._files.pop(source).close()
             self._pending.clear()
@@ -149,13 +153,11 @@ class LogBook:
 
     def _open(self) -> _Engine:
         if self._engine is None:
-            for file in self._files.values():
-                file.flush()
             engine = _Engine()
-            for path in sorted(self.folder.glob("*.jsonl")):
-                engine.load(path)
-            self._engine = engine
-        self.flush()
+            with self._writing:  # from here on rows wait for `flush`; those before are in the files
+                for path in sorted(self.folder.glob("*.jsonl")):
+                    engine.load(path)
+                self._engine = engine
         return self._engine
 
     def _file(self, source: str) -> IO[str]:

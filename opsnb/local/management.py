@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,37 +21,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from opsnb.local import analytics, functions_api, query
-from opsnb.local.answers import Problem, json_body
+from opsnb.local.answers import Problem, RateLimits, json_body
 from opsnb.local.identity import ISSUER
 from opsnb.local.state import REGION, Context
 from opsnb.local.store import StoreError
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
-WINDOW_S = 60
-
-
-@dataclass
-class RateLimits:
-    """Requests a minute per endpoint: a fixed window of 60 s that starts with its first request."""
-
-    default: int = 120
-    by_operation: dict[str, int] = field(default_factory=dict)
-    _windows: dict[str, tuple[float, int]] = field(default_factory=dict)
-
-    def take(self, operation: str) -> tuple[bool, dict[str, str]]:
-        """Counts one request: whether it is within the limit, and the headers that say so."""
-        now = time.monotonic()
-        limit = self.by_operation.get(operation, self.default)
-        started, used = self._windows.get(operation, (now, 0))
-        if now - started >= WINDOW_S:
-            started, used = now, 0
-        used += 1
-        self._windows[operation] = (started, used)
-        return used <= limit, {
-            "x-ratelimit-limit": str(limit),
-            "x-ratelimit-remaining": str(max(0, limit - used)),
-            "x-ratelimit-reset": str(math.ceil(started + WINDOW_S - now)),
-        }
 
 
 def operation(handler: Handler, name: str, limits: RateLimits) -> Callable[[Request], Awaitable[Response]]:

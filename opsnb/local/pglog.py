@@ -28,6 +28,7 @@ ATTRIBUTES = {
     "pid": "parsed.process_id",
 }
 SECONDS_BETWEEN_LOOKS = 5.0
+ROWS_WAITING = 1000  # so that the book's memory does not grow while nobody asks
 MAX_BYTES_A_LOOK = 8 * 1024 * 1024
 
 
@@ -71,6 +72,7 @@ class PostgresLog:
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
             await asyncio.to_thread(self.look)
+            await asyncio.to_thread(self._logbook.flush, ROWS_WAITING)
 
     def _read(self, path: Path, offset: int) -> tuple[int, int]:
         size = path.stat().st_size

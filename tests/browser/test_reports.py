@@ -6,18 +6,22 @@ import html
 import os
 import re
 import shutil
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence"))
-import evidence_sample as sample  # noqa: E402
+import evidence_sample as sample
 
-from opsnb.evidence import index, report  # noqa: E402
+from opsnb.evidence import index, report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")]
@@ -25,8 +29,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="C
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--enable-logging=stderr",
-    # every name resolves to nothing and every address goes to a closed port: whatever is asked for fails, and says so
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--virtual-time-budget=8000",
+    "--hide-scrollbars", "--proxy-bypass-list=<-loopback>", "--virtual-time-budget=8000",
 )  # fmt: skip
 
 
@@ -37,18 +40,50 @@ class Seen:
     dom: str
     console: tuple[str, ...]
     title: str
+    requests: tuple[str, ...]
+
+
+# what the browser asks for on its own account, whatever the page
+BROWSERS_OWN = re.compile(r"(?:^|[ /.])(?:google|googleapis|gstatic|gvt1)\.com[:/ ]")
+
+
+@contextmanager
+def no_network() -> Iterator[tuple[int, list[str]]]:
+    """A proxy that answers nothing and keeps the first line of every request: the only way out the browser has."""
+    asked: list[str] = []
+
+    class Refuse(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline(2000).decode("latin-1").strip())
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Refuse) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1], asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def browse(page: Path, *flags: str) -> Seen:
     assert BROWSER is not None
-    with tempfile.TemporaryDirectory(prefix="opsnb-browser-", ignore_cleanup_errors=True) as profile:
+    with tempfile.TemporaryDirectory(prefix="opsnb-browser-", ignore_cleanup_errors=True) as profile, no_network() as (port, asked):
         ended = subprocess.run(
-            [BROWSER, *FLAGS, f"--user-data-dir={profile}", *flags, "--dump-dom", page.as_uri()],
+            [BROWSER, *FLAGS, f"--proxy-server=127.0.0.1:{port}", f"--user-data-dir={profile}", *flags, "--dump-dom", page.as_uri()],
             capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": profile}, check=False,
         )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
     title = re.search(r"<title>(.*?)</title>", ended.stdout, re.S)
-    return Seen(ended.stdout, tuple(line for line in ended.stderr.splitlines() if "CONSOLE" in line), html.unescape(title.group(1)) if title else "")
+    return Seen(
+        dom=ended.stdout,
+        console=tuple(line for line in ended.stderr.splitlines() if "CONSOLE" in line),
+        title=html.unescape(title.group(1)) if title else "",
+        requests=tuple(line for line in asked if not BROWSERS_OWN.search(line)),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +100,16 @@ def seen(folder: Path) -> Seen:
 def test_the_browser_reports_what_it_must(tmp_path: Path) -> None:
     """The proof that the assertions below can fail: a page that asks for something is caught."""
     page = tmp_path / "bad.html"
-    page.write_text('<!doctype html><meta http-equiv="Content-Security-Policy" content="script-src \'none\'"><script>1</script><img src="http://x.example/a">')
-    complaints = " ".join(browse(page).console)
-    assert "Content Security Policy" in complaints
-    assert "ERR_" in complaints or "Failed to load" in complaints
+    policy = '<meta http-equiv="Content-Security-Policy" content="script-src \'none\'">'
+    page.write_text(f'<!doctype html>{policy}<script>1</script><img src="http://x.example/a.png">')
+    caught = browse(page)
+    assert "Content Security Policy" in " ".join(caught.console)
+    assert any("x.example" in line for line in caught.requests)
 
 
 def test_nothing_is_asked_for_and_nothing_breaks_the_policy(seen: Seen) -> None:
     assert seen.console == ()
+    assert seen.requests == ()
 
 
 def test_charts_are_drawn_by_the_shared_library(seen: Seen) -> None:
@@ -99,9 +136,11 @@ def test_a_page_opened_alone_shows_verdicts_tables_and_static_charts(folder: Pat
 
 def test_index_and_signoff_are_quiet(folder: Path) -> None:
     deployment = sample.deployments.read_deployment(folder.parent.parent)
-    pages = [index.write_index(deployment, items=[], phases=["schema"]), deployment.folder.parent / "index.html", report.render_signoff(deployment)]
+    root = index.write_index(deployment, items=[], phases=["schema"])
+    pages = [root, deployment.folder.parent / "index.html", report.render_signoff(deployment)]
     for page in pages:
-        assert browse(page).console == (), page.name
+        seen = browse(page)
+        assert (seen.console, seen.requests) == ((), ()), page.name
 
 
 @pytest.mark.parametrize("name", ["report.html", "index.html"])

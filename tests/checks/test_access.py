@@ -14,7 +14,9 @@ from opsnb.verdicts import Verdict
 SELECT = {"patient": "user_id = %(user_id)s", "stranger": "none", "anon": "none"}
 
 
-def seen(identity: str, expected: int | None, seen: int | None, leaked: int | None = 0, missing: int | None = 0, **more: Any) -> dict[str, Any]:
+def seen(
+    identity: str, expected: int | None, seen: int | None, leaked: int | None = 0, missing: int | None = 0, **more: Any
+) -> dict[str, Any]:
     row = {"identity": identity, "table": "public.records", "expected": expected, "seen": seen, "leaked": leaked, "missing": missing}
     return {**row, "capped": False, "sqlstate": None, "cause": None, "seconds": 0.01, **more}
 
@@ -24,7 +26,9 @@ GOOD = [seen("patient", 1, 1), seen("stranger", 0, 0), seen("anon", 0, 0)]
 
 def matrix(*rows: dict[str, Any], select: dict[str, str] = SELECT) -> Any:
     changed = {row["identity"]: row for row in rows}
-    return access.matrix(pd.DataFrame([changed.get(row["identity"], row) for row in GOOD]), table="records", select=select, subject="records")
+    return access.matrix(
+        pd.DataFrame([changed.get(row["identity"], row) for row in GOOD]), table="records", select=select, subject="records"
+    )
 
 
 def test_matrix_passes_on_exactly_the_declared_rows() -> None:
@@ -126,7 +130,14 @@ def test_grants_beyond_rls() -> None:
 
 
 def policy(using: str | None, **changes: Any) -> dict[str, Any]:
-    row = {"schema": "public", "table_name": "records", "name": "p", "permissive": True, "command": "select", "api_roles": ["anon", "authenticated"]}
+    row = {
+        "schema": "public",
+        "table_name": "records",
+        "name": "p",
+        "permissive": True,
+        "command": "select",
+        "api_roles": ["anon", "authenticated"],
+    }
     return {**row, "using_expression": using, "check_expression": None, **changes}
 
 
@@ -174,7 +185,14 @@ def test_no_excess_knows_what_the_release_opens() -> None:
 
 
 def definer(**changes: Any) -> pd.DataFrame:
-    row = {"schema": "public", "name": "merge", "arguments": "", "volatility": "volatile", "owner_ignores_rls": True, "executable_by": ["anon"]}
+    row = {
+        "schema": "public",
+        "name": "merge",
+        "arguments": "",
+        "volatility": "volatile",
+        "owner_ignores_rls": True,
+        "executable_by": ["anon"],
+    }
     return pd.DataFrame([{**row, **changes}])
 
 
@@ -208,6 +226,7 @@ def test_no_excess_sees_back_doors() -> None:
         ("(EXISTS ( SELECT 1 FROM users u WHERE ((u.id = records.user_id) AND (u.uid = ( SELECT auth.uid() AS uid)))))", Reach.OWN),
         ("(user_id IN ( SELECT a.patient_id FROM appointments a WHERE (a.provider_id = app.me())))", Reach.OWN),
         ("(app.me() = user_id)", Reach.OWN),
+        ("(EXISTS ( SELECT 1 FROM notes n WHERE (n.id = parts.note_id)))", Reach.OWN),
         ("((deleted_at IS NULL) AND (user_id = auth.uid()))", Reach.OWN),
         ("false", Reach.OWN),
         ("((", Reach.UNKNOWN),

@@ -43,7 +43,13 @@ def test_same_type(one: str, other: str, same: bool) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "name", "matches"),
-    [("soap_%", "soap_plan_x", True), ("soap_%", "xsoap_plan", False), ("a_c", "abc", True), (r"a\_c", "abc", False), (r"a\_c", "a_c", True)],
+    [
+        ("soap_%", "soap_plan_x", True),
+        ("soap_%", "xsoap_plan", False),
+        ("a_c", "abc", True),
+        (r"a\_c", "abc", False),
+        (r"a\_c", "a_c", True),
+    ],
 )
 def test_like(pattern: str, name: str, matches: bool) -> None:
     """LIKE means here what it means in SQL."""

@@ -77,7 +77,9 @@ def test_processes_that_open_at_once_get_the_same(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(deployments.__file__).parents[2])}
     racers = [
-        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         for _ in range(3)
     ]  # fmt: skip
     answers = {racer.communicate("go\n", timeout=60)[0].strip() for racer in racers}

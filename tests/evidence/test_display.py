@@ -59,9 +59,11 @@ hostile = st.one_of(st.text(), st.sampled_from([sample.HOSTILE, '" onmouseover="
 
 @given(hostile, hostile, hostile)
 def test_no_text_becomes_markup(name: str, said: str, value: str) -> None:
-    judged = CheckResult(name or "x", said, (said,), Verdict.FAIL, value, said, pd.DataFrame({name: [value, None]}), question=said, measured=value)
+    table = pd.DataFrame({name: [value, None]})
+    judged = CheckResult(name or "x", said, (said,), Verdict.FAIL, value, said, table, question=said, measured=value)
     facts = [Facts(said, value, 0.1, answer=judged.table), Facts(said, value, 0.1, error=SourceTimeout(value))]
-    shown = [display.result_card(judged), display.gate_html(PhaseReport("p", (judged,), (said,))), display.Note(said), *map(display.facts_html, facts)]
+    gate = display.gate_html(PhaseReport("p", (judged,), (said,)))
+    shown = [display.result_card(judged), gate, display.Note(said), *map(display.facts_html, facts)]
     allowed = {"div", "p", "span", "strong", "code", "details", "summary", "pre", "table", "thead", "tbody", "tr", "th", "td", "a", "br"}
     for each in shown:
         parsed = _Tags(each.html)
@@ -104,7 +106,8 @@ def test_facts_without_an_answer_say_so_in_words() -> None:
 
 
 def test_the_gate_lists_the_worst_first() -> None:
-    shown = display.gate_html(PhaseReport("schema", tuple(sample.results()), ("PRE-1.1",)), seconds=130.0, guide_minutes=5.0, folder=Path("/x/a/b/c/d"))
+    judged = PhaseReport("schema", tuple(sample.results()), ("PRE-1.1",))
+    shown = display.gate_html(judged, seconds=130.0, guide_minutes=5.0, folder=Path("/x/a/b/c/d"))
     places = [shown.text.index(word) for word in ("FAIL ", "ERROR ", "INCONCLUSIVE ", "WARN ", "PASS ", "NOT APPLICABLE ", "PRE-1.1")]
     assert places == sorted(places)
     assert "It took 2.2 min; the guide allows 5 min." in shown.html

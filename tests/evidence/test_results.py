@@ -170,7 +170,8 @@ def test_a_notebook_tells_the_engine_its_folder(tmp_path: Path) -> None:
     journal = tmp_path / "out.journal.jsonl"
     journal.write_text("{}\n")
     folder = archive.file_run(
-        deployment, PhaseReport("schema", (result(Verdict.PASS),)), started_at=sample.NOW, ended_at=sample.NOW, guide_minutes=None, journal=journal
+        deployment, PhaseReport("schema", (result(Verdict.PASS),)),
+        started_at=sample.NOW, ended_at=sample.NOW, guide_minutes=None, journal=journal,
     )  # fmt: skip
     assert (tmp_path / "out.journal.jsonl.run").read_text() == str(folder)
     assert not results.read_run(folder).journalled, "only a journal in the folder proves anything"

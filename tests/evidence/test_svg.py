@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from plotly.subplots import make_subplots
 
 from opsnb.evidence.axes import Axis
-from opsnb.evidence.svg import NO_FORM, decoded, figure_svg
+from opsnb.evidence.svg import NO_FORM, figure_svg
+from opsnb.evidence.traces import decoded
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -78,7 +79,7 @@ def test_a_limit_beyond_the_data_is_in_the_picture() -> None:
 
 def test_a_heat_map_has_a_cell_for_every_value_and_readable_text() -> None:
     drawn = draw(sample.figures()[2])
-    cells = [each for each in drawn.iter(f"{SVG}rect")]
+    cells = list(drawn.iter(f"{SVG}rect"))
     assert len(cells) == 12
     assert {each.attrib["fill"] for each in cells} == {"rgb(240,240,240)", "rgb(0,114,178)"}
     assert [each.attrib["fill"] for each in drawn.iter(f"{SVG}text") if each.text == "r"] == ["#fff"] * 8

@@ -38,7 +38,8 @@ def processes(cluster: Cluster) -> list[int]:
 
 def ask(cluster: Cluster, query: str) -> object:
     with psycopg.connect(cluster.dsn(SUPERUSER, "template1"), autocommit=True) as connection:
-        row = connection.execute(query.encode()).fetchone()
+        cursor = connection.execute(query.encode())
+        row = cursor.fetchone() if cursor.description else None
     return row[0] if row else None
 
 
@@ -140,7 +141,8 @@ def test_started_by_root_the_server_has_no_more_rights_than_it_needs(made: Path,
 def test_a_killed_postmaster_is_repaired(cluster: Cluster) -> None:
     cluster.start()
     ask(cluster, "create table kept as select 42 as answer")
-    with psycopg.connect(cluster.dsn(SUPERUSER, "template1"), autocommit=True) as busy:
+    busy = psycopg.connect(cluster.dsn(SUPERUSER, "template1"), autocommit=True)
+    try:
         # A backend in a long computation does not notice that its postmaster is gone, and holds the shared memory.
         busy.pgconn.send_query(b"select count(*) from generate_series(1, 1000000000) a")
         time.sleep(0.2)
@@ -152,6 +154,8 @@ def test_a_killed_postmaster_is_repaired(cluster: Cluster) -> None:
         later.start()
         assert ask(later, "select answer from kept") == 42
         later.stop()
+    finally:
+        busy.close()
 
 
 def test_a_server_somebody_left_running_is_replaced(cluster: Cluster) -> None:
@@ -202,7 +206,7 @@ def test_it_comes_back_on_its_port_and_on_another_where_that_is_taken(cluster: C
         taken.listen()
         assert cluster.start() != first
         cluster.stop()
-        with pytest.raises(ClusterError, match=f"port {first} .* taken"):
+        with pytest.raises(ClusterError, match=rf"port {first} .* taken"):
             cluster.start(first)
         assert not cluster.running()
 
@@ -217,9 +221,18 @@ def test_an_interrupted_making_is_made_anew(tmp_path: Path) -> None:
     cluster.stop()
 
 
+def test_a_cluster_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(tmp_path / "pg")
+    monkeypatch.setattr(module, "SUPERUSER", "pg_reserved")  # names that begin with pg_ are the system's
+    monkeypatch.setattr(module, "LOGINS", ("pg_reserved",))
+    with pytest.raises(ClusterError, match=r"could not be made: .*pg_reserved"):
+        cluster.initdb()
+    assert not cluster.data.exists()
+
+
 def test_a_broken_cluster_says_where_to_look_and_leaves_nothing_running(cluster: Cluster) -> None:
     (cluster.data / "global" / "pg_control").unlink()
-    with pytest.raises(ClusterError, match="did not start; its own words are in .*start"):
+    with pytest.raises(ClusterError, match=r"did not start; its own words are in .*start"):
         cluster.start()
     assert "pg_control" in (cluster.log / "start.log").read_text() + "".join(
         file.read_text() for file in cluster.log.glob("postgres-*.json")

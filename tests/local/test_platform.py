@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from opsnb.local import target
-from opsnb.local.management import RateLimits
+from opsnb.local.answers import RateLimits
 from opsnb.local.store import MAGIC, pack, unpack
 
 pytestmark = pytest.mark.target

@@ -24,7 +24,7 @@ class Bench:
     def __init__(self, folder: Path, **options: float) -> None:
         self.store = FunctionStore(folder / "store, with a comma")
         self.events: list[Event] = []
-        self.workers = Workers(folder, "http://127.0.0.1:9", lambda: {"GIVEN": "yes"}, lambda _, event: self.events.append(event), **options)
+        self.workers = Workers(folder, "http://127.0.0.1:59999", lambda: {"GIVEN": "yes"}, lambda _, event: self.events.append(event), **options)
 
     def deploy(self, source: str, slug: str = "f", **files: str) -> Deployment:
         sources = {"index.ts": source.encode()} | {name: text.encode() for name, text in files.items()}
@@ -170,9 +170,9 @@ Deno.serve(async () => Response.json({
   file: await outcome(() => Deno.readTextFileSync("/etc/hostname")),
   parent: await outcome(() => Deno.readTextFileSync("../../state.json")),
   write: await outcome(() => Deno.writeTextFileSync("data.txt", "")),
-  net: await outcome(() => fetch("http://127.0.0.1:1/")),
-  daemon: await outcome(() => fetch("http://127.0.0.1:9/")),
-  process: await outcome(() => new Deno.Command("true").outputSync()),
+  net: await outcome(() => fetch("http://127.0.0.1:59998/")),
+  daemon: await outcome(() => fetch("http://127.0.0.1:59999/")),
+  process: await outcome(() => new Deno.Command("/bin/true").outputSync()),
   system: await outcome(() => Deno.hostname()),
 }));
 """

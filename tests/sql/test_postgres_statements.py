@@ -72,7 +72,8 @@ create view clinic.open_view as select user_id from clinic.profiles;
 create view clinic.safe_view with (security_invoker = on) as select user_id from clinic.profiles;
 create index odd_index on clinic.notes (patient_id);
 alter table clinic.profiles enable row level security;
-grant all on clinic.profiles to authenticated; grant select (id) on clinic.notes to anon; grant select on clinic.open_view, clinic.safe_view to anon;
+grant all on clinic.profiles to authenticated; grant select (id) on clinic.notes to anon;
+grant select on clinic.open_view, clinic.safe_view to anon;
 create policy own on clinic.profiles for select to authenticated using (user_id = 1);
 create policy everyone on clinic.profiles using (true) with check (user_id is not null);
 create function clinic.merge(p_note integer, p_force boolean default false) returns jsonb language sql stable as 'select ''{}''::jsonb';
@@ -92,7 +93,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cluster.start()
     try:
         with psycopg.connect(cluster.dsn("supabase_admin"), autocommit=True) as connection:
-            connection.execute("drop database if exists statements (force)")
             connection.execute("create database statements")
         yield cluster.dsn("supabase_admin")
     finally:
@@ -103,8 +103,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def built(server: str) -> Iterator[psycopg.Connection[Any]]:
     """The superuser's connection to a database with the schema above."""
     with psycopg.connect(server, dbname="statements", autocommit=True) as connection:
-        for role in ("anon", "authenticated", "staff", "keeper", "reader"):
-            connection.execute(f"drop role if exists {role}")
         connection.execute(SCHEMA)
         yield connection
 
@@ -213,6 +211,7 @@ def test_routines(admin: psycopg.Connection[Any]) -> None:
 
 def test_schema_errors_appear_and_go(admin: psycopg.Connection[Any]) -> None:
     """Each kind of defect is seen when it is made and gone when it is mended."""
+
     def kinds() -> set[str]:
         return {row["kind"] for row in ask(admin, "schema_errors")}
 
@@ -245,8 +244,10 @@ def test_migrations_without_history(admin: psycopg.Connection[Any]) -> None:
     assert ask(admin, "migrations") == []
     admin.execute("create schema supabase_migrations")
     admin.execute("create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)")
-    admin.execute("insert into supabase_migrations.schema_migrations values ('20260102', null, 'it''s \"odd\" \\ &'), ('20260101', null, null)")
-    assert ask(admin, "migrations") == [{"version": "20260101", "name": ""}, {"version": "20260102", "name": "it's \"odd\" \\ &"}]
+    admin.execute(
+        "insert into supabase_migrations.schema_migrations values ('20260102', null, 'it''s \"odd\" \\ &'), ('20260101', null, null)"
+    )
+    assert ask(admin, "migrations") == [{"version": "20260101", "name": ""}, {"version": "20260102", "name": 'it\'s "odd" \\ &'}]
 
 
 def test_policies_know_whom_they_apply_to(admin: psycopg.Connection[Any]) -> None:
@@ -394,7 +395,9 @@ def test_cleanup_remaining(admin: psycopg.Connection[Any]) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", [{"tables": ["clinic.absent"] * 3}, {"keys": ["absent"] * 3}, {"tables": ["clinic.notes; drop table clinic.notes"] * 3}])
+@pytest.mark.parametrize(
+    "change", [{"tables": ["clinic.absent"] * 3}, {"keys": ["absent"] * 3}, {"tables": ["clinic.notes; drop table clinic.notes"] * 3}]
+)
 def test_cleanup_remaining_never_answers_for_what_is_not_there(admin: psycopg.Connection[Any], change: dict[str, Any]) -> None:
     """A table or key that does not exist is an error, not zero rows."""
     with pytest.raises(psycopg.Error), admin.transaction():
@@ -410,7 +413,10 @@ def test_row_counts(admin: psycopg.Connection[Any]) -> None:
 def test_statements_cannot_write_through_their_text(admin: psycopg.Connection[Any]) -> None:
     """ts_stat runs its query read-only even in a transaction that may write."""
     with pytest.raises(psycopg.Error), admin.transaction():
-        admin.execute("select * from ts_stat('with gone as (delete from clinic.notes returning id) select array_to_tsvector(array[id::text]) from gone')")
+        admin.execute(
+            "select * from ts_stat($$with gone as (delete from clinic.notes returning id)"
+            " select array_to_tsvector(array[id::text]) from gone$$)"
+        )
 
 
 def test_headers_name_no_machine() -> None:

@@ -5,12 +5,16 @@
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
-  function themed(layout) {
+  function themed(spec) {
+    const layout = spec.layout || {};
     const ink = getComputedStyle(document.body).color;
     const line = dark.matches ? "rgba(255,255,255,.16)" : "rgba(0,0,0,.14)";
     const clear = "rgba(0,0,0,0)";
     const own = Object.assign({}, layout, { paper_bgcolor: clear, plot_bgcolor: clear, autosize: true, width: undefined });
-    own.margin = Object.assign({ t: 64, r: 20, b: 48, l: 56 }, layout.margin);
+    // the legend above the plot, where it cannot run into the title of an axis
+    own.legend = Object.assign({}, layout.legend, { orientation: "h", x: 0, xanchor: "left", y: 1, yanchor: "bottom" });
+    own.margin = Object.assign({ r: 20, b: 48, l: 56 }, ((layout.template || {}).layout || {}).margin, layout.margin);
+    own.margin.t = Math.max(own.margin.t || 0, spec.data.length > 1 ? 76 : 52);
     own.height = layout.height || 360;
     own.font = Object.assign({}, layout.font, { color: ink });
     own.title = typeof layout.title === "string" ? { text: layout.title } : Object.assign({}, layout.title);
@@ -27,8 +31,8 @@
     const live = figure.querySelector(".chart-live");
     const spec = JSON.parse(figure.querySelector("script").textContent);
     figure.classList.add("drawn");
-    const drawn = Plotly.newPlot(live, spec.data, themed(spec.layout || {}), { displayModeBar: false, responsive: true, displaylogo: false });
-    return drawn.then(() => dark.addEventListener("change", () => Plotly.relayout(live, themed(spec.layout || {}))));
+    const drawn = Plotly.newPlot(live, spec.data, themed(spec), { displayModeBar: false, responsive: true, displaylogo: false });
+    return drawn.then(() => dark.addEventListener("change", () => Plotly.relayout(live, themed(spec))));
   }
 
   addEventListener("DOMContentLoaded", () => {

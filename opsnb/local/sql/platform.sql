@@ -1,8 +1,6 @@
 -- What a hosted project finds in its database before the first migration. Run as the cluster's superuser in that database.
 
-revoke all on schema public from public;
-alter schema public owner to postgres;
-grant usage on schema public to public, anon, authenticated, service_role;
+grant usage on schema public to anon, authenticated, service_role;
 
 -- Everything a migration creates in public is open to the API roles: row level security is the only gate.
 alter default privileges for role postgres in schema public grant all on tables to postgres, anon, authenticated, service_role;

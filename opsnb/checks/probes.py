@@ -1,0 +1,146 @@
+"""What the functions answered when they were probed (POST-1). Used as `opsnb.checks.functions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from opsnb.checks.tables import counted, known, some
+from opsnb.errors import SourceNonsense
+from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
+
+_PROBE = ("function", "at", "status", "seconds", "error_code", "found")
+_NO_PROBE = "INCONCLUSIVE: no probe was sent, so nothing is known about any answer."
+_ANSWERS = "The error code says who refused: BOOT_ERROR and UNAUTHORIZED_* come from the platform, anything else from the function."
+
+
+@check("functions.answers", title="Every function answers with real credentials", items=("POST-1.1",), fix=_ANSWERS, empty=_NO_PROBE)
+def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
+    """Every probe of every function was answered with *status*. Table: `Gateway.probe`. No answer at all of any is ERROR."""
+    rows, unprobed = _probed(probes, names)
+    if rows is None or unprobed:
+        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
+    if rows["status"].isna().all():
+        return unmeasured(
+            f"None of {counted(len(rows), 'probe')} was answered: the gateway was not reached.", table=_shown(rows, ""), limit=status
+        )
+    wrong = rows["status"].isna() | (rows["status"] != status)
+    return _probes(rows, wrong, f"answered {status}", f"did not answer {status}", status)
+
+
+@check(
+    "functions.fields",
+    title="Every response has its expected fields",
+    items=("POST-1.2",),
+    fix="The response is not what the release declares: compare the function's version with the release's.",
+    empty=_NO_PROBE,
+)
+def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
+    """No answer of *status* lacks a declared field or gives it another type. Table: `Gateway.probe`.
+
+    A function without such an answer has no fields to look at: INCONCLUSIVE (`functions.answers` fails for it).
+    """
+    rows, unprobed = _probed(probes, names)
+    if rows is None or unprobed:
+        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
+    for column in ("missing_fields", "wrong_types"):
+        if column not in rows:
+            raise SourceNonsense(f"the answer has no column {column}")
+    good = rows[(rows["status"] == status).fillna(False).astype(bool)]
+    lacking = good["missing_fields"].map(_named) + good["wrong_types"].map(_named)
+    shown = good.assign(found=[", ".join(each) for each in lacking])
+    bad = shown[shown["found"] != ""]
+    if len(bad):
+        worst = sorted({f"{row.function}: {row.found}" for row in bad.itertuples()})
+        return failed(
+            f"{len(bad)} of {counted(len(good), 'answer')} not as declared ({some(worst)}).",
+            table=_shown(shown),
+            measured=len(bad),
+            limit=0,
+        )
+    silent = sorted(set(names) - set(good["function"]))
+    if silent:
+        return inconclusive(f"{some(silent)} gave no answer {status} to look at.", table=_shown(rows, ""), limit=0)
+    return passed(
+        f"All {counted(len(good), 'answer')} have their declared fields with their types.", table=_shown(shown), measured=0, limit=0
+    )
+
+
+@check("functions.no_error_codes", title="No error code in the answers", items=("POST-1.3",), fix=_ANSWERS, empty=_NO_PROBE)
+def no_error_codes(probes: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
+    """No probe was answered with 4xx or 5xx (401, 403 and 500 above all) or carries a platform error code. Table: `Gateway.probe`."""
+    rows, unprobed = _probed(probes, names)
+    if rows is None or unprobed:
+        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
+    if rows["status"].isna().any():
+        n = int(rows["status"].isna().sum())
+        return unmeasured(f"{n} of {counted(len(rows), 'probe')} had no answer, so no code to look at.", table=_shown(rows, ""), limit=0)
+    codes = rows["error_code"].fillna("").astype(str) if "error_code" in rows else pd.Series("", index=rows.index)
+    return _probes(rows, (rows["status"] >= 400) | (codes != ""), "without an error code", "with an error code", 0)
+
+
+@check(
+    "functions.response_time",
+    title="Response time below the limit",
+    items=("POST-1.4",),
+    fix="Slow on the first call only: a cold start. Slow on all: look at the database's response time and at the pool.",
+    empty=_NO_PROBE,
+)
+def response_time(probes: pd.DataFrame, *, names: Iterable[str], limit_s: float) -> Outcome:
+    """Every probe was answered in less than *limit_s* seconds; one without an answer was not. Table: `Gateway.probe`."""
+    rows, unprobed = _probed(probes, names)
+    if rows is None or unprobed:
+        return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
+    known(rows, "seconds")
+    if rows["status"].isna().all():
+        return unmeasured(
+            f"None of {counted(len(rows), 'probe')} was answered: there is no time to judge.", table=_shown(rows, ""), limit=limit_s
+        )
+    slow = rows["status"].isna() | (rows["seconds"] >= limit_s)
+    slowest = float(rows["seconds"].max())
+    outcome = _probes(rows, slow, f"under {limit_s:g} s", f"not under {limit_s:g} s", limit_s)
+    return Outcome(outcome.verdict, f"{outcome.summary} The slowest took {slowest:.2f} s.", outcome.table, round(slowest, 3), limit_s)
+
+
+def _probed(probes: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame | None, list[str]]:
+    """The probes of *names*, and those never probed; None where there is nothing at all."""
+    wanted = sorted(set(names))
+    if probes.empty or not wanted:
+        return None, wanted
+    known(probes, "function")
+    if "status" not in probes:
+        raise SourceNonsense("the answer has no column status")
+    rows = probes[probes["function"].isin(wanted)]
+    rows = rows.assign(status=pd.to_numeric(rows["status"]).astype("Float64")).sort_values("function", kind="stable").reset_index(drop=True)
+    return rows, [name for name in wanted if name not in set(rows["function"])]
+
+
+def _probes(rows: pd.DataFrame, wrong: pd.Series, good: str, bad: str, limit: float) -> Outcome:
+    wrong = wrong.fillna(True).astype(bool)
+    table = _shown(rows.assign(found=[bad if each else good for each in wrong]))
+    n = len(rows)
+    if wrong.any():
+        statuses = ["no answer" if pd.isna(status) else f"{status:.0f}" for status in rows.loc[wrong, "status"]]
+        worst = sorted({f"{name} ({status})" for name, status in zip(rows.loc[wrong, "function"], statuses, strict=True)})
+        return failed(
+            f"{int(wrong.sum())} of {counted(n, 'probe')} {bad}: {some(worst)}.", table=table, measured=int(wrong.sum()), limit=limit
+        )
+    return passed(
+        f"{n} of {counted(n, 'probe')} of {counted(rows['function'].nunique(), 'function')} {good}.", table=table, measured=0, limit=limit
+    )
+
+
+def _shown(rows: pd.DataFrame, found: str | None = None) -> pd.DataFrame:
+    if found is not None:
+        rows = rows.assign(found=found)
+    return rows[[column for column in _PROBE if column in rows]]
+
+
+def _named(value: object) -> list[str]:
+    """The names in a cell that holds a list or a comma-separated text; names of fields, never their values."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return []
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [str(part) for part in value]  # type: ignore[attr-defined]
