@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,6 +26,7 @@ from opsnb.config import (
 from opsnb.errors import GateFailed, SourceError
 from opsnb.evidence import archive, deployments, display
 from opsnb.facts import Facts
+from opsnb.questions import Questions
 from opsnb.sources import Doors
 from opsnb.verdicts import Check, CheckResult, Gate, PhaseReport, Verdict
 
@@ -39,10 +41,11 @@ class Chart:
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
         title = self.figure.layout.title.text or "chart"
-        return {PLOTLY_MIME: self.figure.to_plotly_json(), "text/plain": f"[chart: {title}]"}
+        # plotly's own JSON: numpy arrays become lists
+        return {PLOTLY_MIME: json.loads(self.figure.to_json()), "text/plain": f"[chart: {title}]"}
 
 
-class Phase:
+class Phase(Questions):
     """One run of one phase: ask through its sources, judge, then `finish`."""
 
     def __init__(
@@ -69,7 +72,7 @@ class Phase:
         self.deployment = deployments.find_or_open(
             reports, self.environment.name, self.release.name, identifier=deployment, now=self.started_at
         )
-        self.sources = Doors(self.environment, self.release, phase=name)
+        self.sources = Doors(self.environment, self.release, phase=name, root=self.root, probe_journal=_probe_journal())
         self._results: dict[str, CheckResult] = {}
         self._saved: dict[str, pd.DataFrame] = {}
         self.report: PhaseReport | None = None
@@ -106,27 +109,45 @@ class Phase:
         """The identity provider."""
         return self.sources.firebase
 
+    @cached_property
+    def server_version(self) -> str:
+        """The database server's version, for the page's head; why it is not known, where it is not."""
+        server = self.database.query("server")
+        return f"PostgreSQL {server.table['version'].iloc[0]}" if server.ok and len(server) else f"not known: {server.error}"
+
     # ── judging ──
-    def judge(self, check: Check, *facts: Facts | pd.DataFrame, subject: str = "", items: Iterable[str] = (), **expected: Any) -> CheckResult:
-        """Judges *facts* with *check* and remembers the result; judging again with another limit replaces it."""
-        result = check(*facts, subject=subject, items=tuple(items), **expected)
+    def judge(
+        self, check: Check, *facts: Facts | pd.DataFrame, subject: str = "", items: Iterable[str] | None = None, **expected: Any
+    ) -> CheckResult:
+        """Judges *facts* with *check* and remembers the result; judging again with another limit replaces it.
+
+        *items* are the runbook items it answers here, where they are not those of the check.
+        """
+        result = check(*facts, subject=subject, items=None if items is None else tuple(items), **expected)
         self._results[result.id] = result
         return result
 
     def judge_each(
-        self, check: Check, *facts: Facts | pd.DataFrame, over: Mapping[str, Any], subject_as: str, **attributes: str
+        self,
+        check: Check,
+        *facts: Facts | pd.DataFrame,
+        over: Mapping[str, Any],
+        subject_as: str = "",
+        items_from: str = "items",
+        **attributes: str,
     ) -> list[CheckResult]:
-        """Judges one check of every object in *over* (name → what the release says of it, with its runbook items).
+        """Judges one check of every object in *over*: name → what the release says of it.
 
-        The name is handed over as *subject_as*, and each of *attributes* (expectation=attribute of what the release says); objects of
-        which the release says nothing by any of them are left out.
+        The name is handed over as *subject_as*, and each of *attributes* (expectation=attribute of what the release says); *items_from*
+        is the attribute with its runbook items. Objects of which the release says nothing by any of them are left out.
         """
         results = []
         for name, said in over.items():
             expected = {keyword: getattr(said, attribute) for keyword, attribute in attributes.items()}
             if attributes and not any(expected.values()):
                 continue
-            results.append(self.judge(check, *facts, subject=name, items=said.items, **{subject_as: name}, **expected))
+            named = {subject_as: name} if subject_as else {}
+            results.append(self.judge(check, *facts, subject=name, items=getattr(said, items_from), **named, **expected))
         return results
 
     def chart(self, draw: Callable[..., go.Figure], *facts: Facts | pd.DataFrame, **options: Any) -> Any:
@@ -138,23 +159,24 @@ class Phase:
         return Chart(draw(*tables, **options))
 
     # ── the archive ──
-    def save(self, name: str, facts: Facts | pd.DataFrame) -> None:
-        """Keeps a table with this run, for later phases to compare with; nothing where it could not be had."""
-        table = facts.answer if isinstance(facts, Facts) else facts
-        if table is not None:
-            self._saved[name] = table
+    def save(self, name: str, facts: Facts) -> Facts:
+        """Keeps a table with this run, for later phases to compare with; nothing where it could not be had. Answers *facts*."""
+        if facts.answer is not None:
+            self._saved[name] = facts.answer
+        return facts
 
     def saved(self, phase: str, name: str) -> Facts:
         """The table *name* kept by the newest run of *phase* in this deployment; an empty table where there is none."""
         return archive.saved_table(self.deployment, phase, name)
 
     def saved_over_time(self, name: str) -> Facts:
-        """Every table *name* kept in this environment's archive, oldest first, with the run's time as `run_at`."""
-        return archive.saved_over_time(self.deployment, name)
-
-    def runs(self) -> Facts:
-        """The newest runs of this deployment's phases: one row per check."""
-        return archive.newest_results(self.deployment)
+        """Every table *name* kept in this environment's archive and by this run, oldest first, with the run's time as `run_at`."""
+        kept = archive.saved_over_time(self.deployment, name)
+        if name not in self._saved or not kept.ok:
+            return kept
+        own = self._saved[name].assign(run_at=pd.Timestamp(self.started_at), phase=self.name, deployment=self.deployment.id)
+        both = pd.concat([kept.table, own], ignore_index=True) if len(kept) else own
+        return Facts(kept.source, f"{kept.question}, and by this run", kept.seconds, answer=both)
 
     # ── the end ──
     def finish(self) -> PhaseReport:
@@ -170,8 +192,10 @@ class Phase:
             guide_minutes=self.release.guide_minutes.get(self.name),
             run_folder=settings().run_dir,
             journal=settings().journal,
+            extras={"server_version": self.server_version},
         )
-        display.show(self.report, seconds=(datetime.now(UTC) - self.started_at).total_seconds(), folder=run_folder)
+        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
+        display.show(self.report, seconds=seconds, guide_minutes=self.release.guide_minutes.get(self.name), folder=run_folder)
         if self.report.gate in (Gate.FAILED, Gate.UNMEASURED):
             worst = self.report.worst_first()[0]
             raise GateFailed(f"The phase {self.name} ended {self.report.gate}: {worst.id}: {worst.summary}")
@@ -200,14 +224,19 @@ class Phase:
             elif not item.automated:
                 verdict, why = Verdict.INCONCLUSIVE, f"Not yet automated: {item.why_not}"
             else:
-                verdict, why = Verdict.INCONCLUSIVE, "Not asked in this run."
+                verdict, why = Verdict.INCONCLUSIVE, self.not_begun(item.id) or "Not asked in this run."
             yield CheckResult(
                 id=f"runbook.{item.id}", title=item.text, items=(item.id,), verdict=verdict, summary=why,
                 fix="Do this step by hand and keep its evidence with the deployment.",
             )  # fmt: skip
 
     def _repr_mimebundle_(self, **_kwargs: Any) -> dict[str, Any]:
-        return display.phase_header(self)
+        return display.phase_header(self, server_version=self.server_version)
+
+
+def _probe_journal() -> Path | None:
+    folder = settings().run_dir
+    return None if folder is None else folder / "probes.jsonl"
 
 
 def open_phase(name: str, **options: Any) -> Phase:

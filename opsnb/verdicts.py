@@ -151,11 +151,13 @@ class Check:
     empty: str
     judge: Callable[..., Outcome]
 
-    def __call__(self, *facts: Facts | pd.DataFrame, subject: str = "", items: Sequence[str] = (), **expected: Any) -> CheckResult:
+    def __call__(
+        self, *facts: Facts | pd.DataFrame, subject: str = "", items: Sequence[str] | None = None, **expected: Any
+    ) -> CheckResult:
         """Judges *facts* (Facts or bare tables) against *expected*; never raises.
 
         *subject* makes the id unique where one check is asked of many objects (``schema.table_present:users``);
-        *items* are the runbook items of that object.
+        *items* are the runbook items it answers here, where they are not those of the check.
         """
         started = time.perf_counter()
         asked = [fact for fact in facts if isinstance(fact, Facts)]
@@ -168,7 +170,7 @@ class Check:
         return CheckResult(
             id=f"{self.id}:{subject}" if subject else self.id,
             title=f"{self.title}: {subject}" if subject else self.title,
-            items=tuple(items) or self.items,
+            items=self.items if items is None else tuple(items),
             verdict=outcome.verdict,
             summary=outcome.summary,
             fix=self.fix,

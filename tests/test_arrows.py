@@ -46,7 +46,7 @@ def imported(path: Path) -> Iterator[str]:
                 yield from (f"opsnb.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize(("room", "path"), modules(), ids=lambda value: str(value.relative_to(PACKAGE)) if isinstance(value, Path) else "")
+@pytest.mark.parametrize(("room", "path"), list(modules()), ids=lambda value: str(value.relative_to(PACKAGE)) if isinstance(value, Path) else "")
 def test_imports_run_one_way(room: str, path: Path) -> None:
     """No module imports a room that stands after its own."""
     allowed = MAY_IMPORT[room]

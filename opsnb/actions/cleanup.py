@@ -122,6 +122,7 @@ class Cleanup:
     environment: Environment
     release: Release
     deployment: Deployment
+    root: Path
     sentence: str = field(default="", init=False)
 
     @classmethod
@@ -131,7 +132,7 @@ class Cleanup:
         release = load_release(loaded.release, root)
         now = datetime.now(UTC)
         found = deployments.find_or_open(settings().reports_folder(root), loaded.name, release.name, identifier=deployment, now=now)
-        return cls(loaded, release, found)
+        return cls(loaded, release, found, root)
 
     def __enter__(self) -> Cleanup:
         return self
@@ -141,7 +142,7 @@ class Cleanup:
 
     def plan(self) -> Plan:
         """Reads what would be deleted."""
-        with writing.transaction(self.environment.postgres.dsn.resolve(), phase="cleanup", read_only=True) as reading:
+        with writing.transaction(self.environment.postgres.dsn.resolve(self.root), phase="cleanup", read_only=True) as reading:
             return make_plan(reading, self.release.cleanup.records)
 
     def apply(self, plan: Plan, *, confirm: str) -> None:
@@ -154,7 +155,7 @@ class Cleanup:
         if plan.blocked_by:
             raise ActionRefused(f"{plan.sentence} Nothing was changed.")
         started = datetime.now(UTC)
-        with writing.transaction(self.environment.postgres.write_dsn.resolve(), phase="cleanup", read_only=False) as deleting:
+        with writing.transaction(self.environment.postgres.write_dsn.resolve(self.root), phase="cleanup", read_only=False) as deleting:
             again = make_plan(deleting, self.release.cleanup.records)
             if again != plan:
                 raise ActionRefused(f"The data changed since the plan was made ({plan.rows} rows then, {again.rows} now). Nothing was changed; plan again.")

@@ -1,0 +1,41 @@
+"""Pure functions from tables to verdicts, by subject. No connection, no clock, no process environment."""
+
+from opsnb.checks import (
+    access,
+    backup,
+    cleanup,
+    contacts,
+    deployment,
+    environment,
+    errors,
+    functions,
+    health,
+    identity,
+    migrations,
+    probes,
+    records,
+    schema,
+    snapshot,
+    storage,
+    window,
+)
+
+__all__ = [
+    "access",
+    "backup",
+    "cleanup",
+    "contacts",
+    "deployment",
+    "environment",
+    "errors",
+    "functions",
+    "health",
+    "identity",
+    "migrations",
+    "probes",
+    "records",
+    "schema",
+    "snapshot",
+    "storage",
+    "window",
+]

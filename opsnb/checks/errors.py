@@ -46,7 +46,7 @@ def success_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: It
     if not 0 < success < 1:
         raise UsageError(f"{success:g} is no share: expected more than 0 and less than 1 (0.98 is 98 %)")
     # the rounding keeps 1 - 0.98 from being a hair over 2 %
-    return _error_rate(calls, functions, names, round(1 - success, 12), f"{period}, a success rate over {percent(success)}")
+    return _error_rate(calls, functions, names, round(1 - success, 12), f"{period}; a success rate over {percent(success)} is asked for")
 
 
 @check("errors.alert_rate", title="Alert: function error rate", items=("MON-1",), fix=_LOOK, empty=_NO_CALLS)
@@ -72,14 +72,16 @@ def alert_response(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Itera
     """
     counts = logs.tally(calls, functions, names)
     share = round(1 - q, 12)
-    slow = f"call over {limit_s:g} s"
+    slow = "slow call"
     shown, _ = logs.judged_apart(counts, lambda each: each["n_slow"] + each["n_untimed"], share)
     pooled = judge_rate(int(shown["bad"].sum()), int(shown["n"].sum()), share, slow, table=shown)
     outcome = logs.with_single_failures(pooled, shown, share, slow)
-    longest = pd.to_numeric(shown["max_ms"]).max() if len(shown) else float("nan")
+    longest = pd.to_numeric(shown["max_ms"], errors="coerce").max() if len(shown) else float("nan")
     if pd.isna(longest):
         return outcome
-    summary = f"{outcome.summary} Judged is the {percentile_name(q)}; the slowest call took {longest / 1000:.3g} s."
+    summary = (
+        f"{outcome.summary} Slow: over {limit_s:g} s; so judged is the {percentile_name(q)}. The slowest call took {longest / 1000:.3g} s."
+    )
     return Outcome(outcome.verdict, summary, shown, float(longest) / 1000, limit_s)
 
 

@@ -88,7 +88,7 @@ def open_routines(routines: pd.DataFrame, anonymous: str) -> list[dict[str, Any]
             finding = f"anyone may call this {'writing ' if writes else ''}function, which runs with the rights of its owner"
         else:
             severity, finding = "warning" if writes and ignores else "note", "signed-in callers run it with the rights of its owner"
-        finding += " and passes the policies by" if ignores else ""
+        finding += "; no policy holds in it" if ignores else ""
         rows.append({"severity": severity, "object": f"{row['schema']}.{row['name']}", "roles": role_names(callers), "finding": finding})
     return rows
 

@@ -95,15 +95,16 @@ def credentials(token: pd.DataFrame, keys: pd.DataFrame, *, issuer: str, audienc
     expired = pd.notna(expires) and expires <= 0
     if wrong:
         return failed(f"The token is not good: {some(wrong)}.", table=shown)
-    if expired:
-        return inconclusive(
-            f"The token expired {-expires / 60:.0f} minutes ago; in all else it is right. A fresh one would decide.", table=shown
-        )
     if pd.isna(expires):
         return failed("The token does not say when it expires.", table=shown)
-    if not bool(row["valid"]):
-        reason = row.get("reason")
-        return failed(f"The token is not good: {reason if isinstance(reason, str) and reason else 'no reason was given'}.", table=shown)
+    reason = row.get("reason")
+    reason = reason if isinstance(reason, str) and reason else "no reason was given"
+    # a signature is verified before the time: another reason than the time is never excused by it
+    if not bool(row["valid"]) and not (expired and "expired" in reason):
+        return failed(f"The token is not good: {reason}.", table=shown)
+    if expired:
+        summary = f"The token expired {-expires / 60:.0f} minutes ago; in all else it is right. A fresh one would decide."
+        return inconclusive(summary, table=shown)
     return passed(f"A token of {issuer} holds for role {role}; it expires in {expires / 60:.0f} minutes.", table=shown)
 
 

@@ -89,11 +89,11 @@ def judge_rate(k: int, n: int, limit: float, what: str, per: str = "call", *, ta
     if not n:
         need = calls_needed(limit)
         return inconclusive(
-            f"No {per} was seen: {need:,} without a {what} would show a rate under {percent(limit)}.", table=table, limit=limit
+            f"No {per} was seen: {need:,} without any {what} would show a rate under {percent(limit)}.", table=table, limit=limit
         )
     summary = (
         f"{seen}: the rate may be as high as {percent(judged.bound)} (95 % bound), the limit is {percent(limit)}. "
-        f"{counted(judged.more, 'more ' + per)} without a {what} would decide."
+        f"{counted(judged.more, 'more ' + per)} without {'another' if k else 'any'} {what} would decide."
     )
     return inconclusive(summary, table=table, measured=observed, limit=limit)
 

@@ -69,15 +69,17 @@ def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> 
 
 @check("functions.no_error_codes", title="No error code in the answers", items=("POST-1.3",), fix=_ANSWERS, empty=_NO_PROBE)
 def no_error_codes(probes: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
-    """No probe was answered with 4xx or 5xx (401, 403 and 500 above all) or carries a platform error code. Table: `Gateway.probe`."""
+    """No probe was answered with 4xx or 5xx (401, 403 and 500 above all). Table: `Gateway.probe`."""
     rows, unprobed = _probed(probes, names)
     if rows is None or unprobed:
         return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
-    if rows["status"].isna().any():
-        n = int(rows["status"].isna().sum())
-        return unmeasured(f"{n} of {counted(len(rows), 'probe')} had no answer, so no code to look at.", table=_shown(rows, ""), limit=0)
-    codes = rows["error_code"].fillna("").astype(str) if "error_code" in rows else pd.Series("", index=rows.index)
-    return _probes(rows, (rows["status"] >= 400) | (codes != ""), "without an error code", "with an error code", 0)
+    coded = (rows["status"] >= 400).fillna(False).astype(bool)
+    silent = int(rows["status"].isna().sum())
+    if silent and not coded.any():
+        return unmeasured(
+            f"{silent} of {counted(len(rows), 'probe')} had no answer, so no code to look at.", table=_shown(rows, ""), limit=0
+        )
+    return _probes(rows, coded, "without an error code", "with an error code", 0)
 
 
 @check(
@@ -112,7 +114,9 @@ def _probed(probes: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame | 
     if "status" not in probes:
         raise SourceNonsense("the answer has no column status")
     rows = probes[probes["function"].isin(wanted)]
-    rows = rows.assign(status=pd.to_numeric(rows["status"]).astype("Float64")).sort_values("function", kind="stable").reset_index(drop=True)
+    statuses = pd.to_numeric(rows["status"]).astype("Float64")
+    rows = rows.assign(status=statuses.where(statuses != 0))  # 0: there was no answer
+    rows = rows.sort_values("function", kind="stable").reset_index(drop=True)
     return rows, [name for name in wanted if name not in set(rows["function"])]
 
 

@@ -50,8 +50,8 @@ def template(message: str) -> str:
         line = pattern.sub(replacement, line)
     line = _TOKEN.sub(_replaced, line)
     line = "".join(character for character in line if not character.isnumeric())
-    line = re.sub(r"(<name>)(?:[\s,.]*<name>)+", r"\1", line)
     line = " ".join(re.sub(r"[\"'`“”„«»‘’]", "", line).split())
+    line = re.sub(r"(<name>)(?:[\s,.]*<name>)+", r"\1", line)
     return line if len(line) <= LONGEST else line[: LONGEST - 2].rsplit(" ", 1)[0] + " …"
 
 

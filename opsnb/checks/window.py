@@ -245,7 +245,7 @@ def _failures(name: str, rows: pd.DataFrame) -> list[dict[str, object]]:
 
 def _what(row: object) -> str:
     status = getattr(row, "status", None)
-    return "no answer" if status is None or pd.isna(status) else str(int(status))
+    return "no answer" if status is None or pd.isna(status) or not status else f"{status:.0f}"
 
 
 def _interval(name: str, since: object, until: object, probes: int, what: set[str]) -> dict[str, object]:

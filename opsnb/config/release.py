@@ -101,6 +101,15 @@ class RoutineSpec(Model):
     items: tuple[ItemId, ...] = ()
 
 
+class FurtherTables(Model):
+    """A pattern, and the named tables that do not count for it."""
+
+    items: tuple[ItemId, ...]
+    like: str
+    count: int
+    beyond: tuple[str, ...]
+
+
 class SchemaSpec(Model):
     """What the database must hold."""
 
@@ -108,6 +117,27 @@ class SchemaSpec(Model):
     tables: dict[str, TableSpec]
     patterns: tuple[PatternSpec, ...] = ()
     functions: tuple[RoutineSpec, ...] = ()
+
+    @property
+    def asked_tables(self) -> dict[str, TableSpec]:
+        """The tables a line of the runbook asks for by name."""
+        return {name: said for name, said in self.tables.items() if said.items}
+
+    @property
+    def further_tables(self) -> dict[str, FurtherTables]:
+        """The patterns, by name; every named table is beyond them."""
+        beyond = tuple(self.tables)
+        return {said.name: FurtherTables(items=said.items, like=said.like, count=said.count, beyond=beyond) for said in self.patterns}
+
+    @property
+    def pattern_counts(self) -> dict[str, int]:
+        """LIKE pattern → how many tables beyond the named ones."""
+        return {said.like: said.count for said in self.patterns}
+
+    @property
+    def routines(self) -> dict[str, RoutineSpec]:
+        """The database's functions, by name."""
+        return {said.name: said for said in self.functions}
 
     @property
     def required(self) -> dict[str, list[str]]:
@@ -244,6 +274,7 @@ class Release(Model):
     schema_: SchemaSpec = Field(alias="schema")
     access: dict[str, AccessSpec] = {}
     api_roles: tuple[str, ...] = ("anon", "authenticated")
+    accepted: tuple[str, ...] = ()
     identity: IdentitySpec | None = None
     variables: Variables = Variables()
     cleanup: Cleanup = Cleanup()
@@ -256,3 +287,8 @@ class Release(Model):
     support: Support = Support()
     key_events: tuple[str, ...] = ()
     services: tuple[str, ...] = ("db", "rest")
+
+    @property
+    def access_select(self) -> dict[str, dict[str, str]]:
+        """Table → identity → what it may see."""
+        return {table: {str(identity): expression for identity, expression in said.select.items()} for table, said in self.access.items()}

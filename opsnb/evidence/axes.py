@@ -18,6 +18,8 @@ _TIME_STEPS = (
 )  # fmt: skip
 
 
+_TINY = 1e-12
+"""Nothing smaller is drawn apart from zero."""
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 """datetime knows microseconds, pandas writes nanoseconds."""
 
@@ -96,12 +98,12 @@ class Axis:
         if self.kind == "category":
             self.low, self.high = -0.5, max(len(self.categories), 1) - 0.5
             return
-        usable = [value for value in extents if value > 0] if self.kind == "log" else list(extents)
+        usable = [value for value in extents if value > _TINY] if self.kind == "log" else list(extents)
         low, high = min(usable, default=1.0), max(usable, default=2.0)
         if self.kind == "log":
-            self.low, self.high = low / 1.4, high * 1.4
+            self.low, self.high = max(low / 1.4, _TINY), high * 1.4
             return
-        if low == high:
+        if high - low < max(_TINY, abs(high) * (0 if self.kind == "date" else 1e-9)):  # one value, as far as a picture goes
             low, high = (low - _HOUR, high + _HOUR) if self.kind == "date" else (min(low, 0.0), max(high, 1.0) if high >= 0 else 0.0)
         margin = (high - low) * (0.02 if self.kind == "date" else 0.07)
         # zero is a floor, not a value to keep away from
@@ -126,7 +128,7 @@ class Axis:
         """The pixel of a number."""
         low, high, at = self.low, self.high, value
         if self.kind == "log":
-            low, high, at = math.log10(low), math.log10(high), math.log10(max(value, 1e-12))
+            low, high, at = math.log10(low), math.log10(high), math.log10(max(value, _TINY))
         share = (at - low) / (high - low)
         return self.start + (1 - share if self.flip != self.turned else share) * self.length
 

@@ -23,6 +23,7 @@ from opsnb.evidence.results import (
     read_runs,
 )
 from opsnb.evidence.safe import jsonable, utc, write_atomic
+from opsnb.runbook import ITEMS, PHASES
 from opsnb.verdicts import WORST_FIRST, Gate, Verdict
 
 
@@ -67,8 +68,8 @@ def render_index(deployment: Deployment, *, items: Iterable[Any] | None = None, 
     """Writes index.html and results.json at the deployment's root; answers the path of the page."""
     every_run = read_runs(deployment)
     runs = newest_runs(deployment, every_run)
-    known = [Item(item.id, item.phase, item.kind, item.text) for item in (_runbook() if items is None else items)]
-    expected = list(phases) if phases is not None else list(dict.fromkeys(item.phase for item in known))
+    known = [Item(item.id, item.phase, item.kind, item.text) for item in (ITEMS.values() if items is None else items)]
+    expected = list(PHASES if phases is None else phases)
     order = [*expected, *(phase for phase in sorted(runs) if phase not in expected)]
     gate = deployment_gate(deployment, phases=expected, runs=runs)
     states = item_states(known, runs)
@@ -214,9 +215,3 @@ def _kept_gate(deployment: Deployment) -> DeploymentGate:
         return DeploymentGate(Gate(kept["gate"]), str(kept["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
         return deployment_gate(deployment)
-
-
-def _runbook() -> Iterable[Any]:
-    from opsnb import runbook
-
-    return runbook.items()

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
-
 from opsnb.evidence import report
 
 
 def write_report(folder: Path) -> Path:
-    """Writes report.html of a run folder (notebook.ipynb and results.json are in it)."""
-    notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
-    return report.render_report(notebook, folder)
+    """Writes report.html of a run folder; a notebook that was cut short still gives a page of the verdicts."""
+    return report.render_report(report.read_notebook(folder), folder)

@@ -92,14 +92,14 @@ class Cluster:
                 return self.port
             self._end_leftovers()
             attempts = 1 if port is not None else PORT_ATTEMPTS
+            if port is not None and not _is_free(port):
+                raise ClusterError(f"port {port} of {HOST} is taken; choose another, or none for any free one")
             for attempt in range(attempts):
                 wanted = port if port is not None else self._free_port(reuse=attempt == 0)
-                if port is not None and not _is_free(port):
-                    raise ClusterError(f"port {port} of {HOST} is taken; choose another, or none for any free one")
                 if self._launch(wanted):
                     _write(self.folder / "port", str(wanted))
                     return wanted
-            raise ClusterError(f"PostgreSQL did not start in {self.data}; its own words are in {self.log / 'start.log'}")
+            raise ClusterError(f"PostgreSQL found no free port in {attempts} attempts; try again, or choose one")
 
     def stop(self) -> None:
         """Stops the server: open connections end, nothing is lost. Does nothing where none runs."""
@@ -140,6 +140,7 @@ class Cluster:
 
     def _initdb(self, *arguments: str) -> None:
         output = self.log / "initdb.log"
+        output.unlink(missing_ok=True)
         with output.open("wb") as said:
             code = self._spawn("initdb", *arguments, said=said).wait()
         if code != 0:
@@ -155,6 +156,7 @@ class Cluster:
         for old in sorted(self.log.glob("postgres-*.json"))[:-LOGS_KEPT]:
             old.unlink(missing_ok=True)
         output = self.log / "start.log"
+        output.unlink(missing_ok=True)
         with output.open("wb") as said:
             server = self._spawn("postgres", "-D", str(self.data), said=said)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -169,7 +171,9 @@ class Cluster:
             time.sleep(POLL_S)
         if not _is_free(port):
             return False
-        raise ClusterError(f"PostgreSQL did not start; its own words are in {output}")
+        raise ClusterError(
+            f"PostgreSQL did not start; its own words are in {self.log}. Its data is synthetic: remove {self.folder} to have it made anew"
+        )
 
     def _end_leftovers(self) -> None:
         """Ends every process of this data folder, politely first, and removes a lock file nobody holds."""
@@ -189,9 +193,10 @@ class Cluster:
     def _wait_until_gone(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self._server is not None and self._server.poll() is not None:
-                self._server = None  # reaped: a zombie still has a process id
             if next(self._processes(), None) is None:
+                if self._server is not None:
+                    self._server.wait()  # it has ended; this takes its exit code, so that no zombie stays
+                    self._server = None
                 return
             time.sleep(POLL_S)
 
@@ -240,9 +245,13 @@ class Cluster:
     # Who the server is, and what it may reach
 
     def _owner(self) -> tuple[int, int] | None:
-        """User and group the server runs as, where that is not us."""
+        """User and group the server runs as, where that is not us: who made the cluster, if an ordinary user did."""
         if os.geteuid() != 0:
             return None
+        with suppress(FileNotFoundError):
+            status = self.data.stat()
+            if status.st_uid != 0:
+                return status.st_uid, status.st_gid
         entry = pwd.getpwnam(SERVER_USER)
         return entry.pw_uid, entry.pw_gid
 
@@ -287,8 +296,12 @@ class Cluster:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One command at a time in this folder, across processes."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-        with (self.folder / "lock").open("w") as lock:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+            lock = (self.folder / "lock").open("w")
+        except OSError as error:
+            raise ClusterError(f"{self.folder} cannot be written ({error.strerror}); if another user made it, run as that user") from error
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -27,6 +27,7 @@ HOST = "127.0.0.1"
 TOKEN_LIFETIME_S = 3600
 TOKEN_RENEWED_S = 1200
 GRACE_S = 3
+SETTLE_S = 0.3  # whoever started us asks first, before ClickHouse and the traffic take the processor
 LOCK_PATIENCE_S = 1.0  # somebody who asks whether a daemon runs holds the lock for a moment
 PROVIDER_UID = "SyntheticProvider00000000002"
 
@@ -58,7 +59,8 @@ def held_lock(path: Path, *, patience_s: float = 0.0) -> Iterator[None]:
 def listen(port: int, *, else_any: bool) -> socket.socket:
     """A listening loopback socket on *port* (0: any free one); raises OSError where it is taken, unless *else_any*."""
     for wanted in (port, 0) if else_any else (port,):
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # the protocol is named because asyncio sets TCP_NODELAY only where it sees one; without it a call takes 100 ms
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((HOST, wanted))
@@ -171,12 +173,13 @@ async def serve(folder: Path, port: int | None) -> None:
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)
-        application.warm(context)
         ports = {"port": bound.getsockname()[1], "postgres_port": cluster.port}
         daemon = {"pid": os.getpid(), **ports, "started": context.started.isoformat(timespec="seconds")}
         write_private(context.run / "daemon.json", json.dumps(daemon).encode())
         background = [asyncio.create_task(renew_token(context)), asyncio.create_task(context.postgres_log.follow())]
-        if context.traffic is not None:
+        await asyncio.sleep(SETTLE_S)
+        application.warm(context)
+        if context.traffic is not None and not serving.done():
             await context.traffic.start()
         await serving
     finally:

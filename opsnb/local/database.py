@@ -90,7 +90,7 @@ def build(cluster: Cluster, *, now: datetime | None = None, seed: int = patients
     fingerprint = _fingerprint(seed)
     with _maintenance(cluster) as connection:
         if _label(connection).get("fingerprint") == fingerprint:
-            if not _exists(connection, DATABASE):  # a reset was interrupted between its two last steps
+            if not _usable(connection, DATABASE):  # a reset was interrupted in its last steps
                 _copy_pristine(cluster, connection)
             return False
         # Every database: a forgotten one would keep the roles it belongs to.
@@ -160,14 +160,18 @@ def _copy_pristine(cluster: Cluster, connection: psycopg.Connection[Any]) -> Non
 
 
 def _drop(connection: psycopg.Connection[Any], database: str) -> None:
-    name = sql.Identifier(database)
-    if _exists(connection, database):
-        connection.execute(sql.SQL("alter database {} is_template false").format(name))
-        connection.execute(sql.SQL("drop database {} with (force)").format(name))
+    row = connection.execute("select datistemplate from pg_database where datname = %s", [database]).fetchone()
+    if row is None:
+        return
+    if row[0]:
+        connection.execute(sql.SQL("alter database {} is_template false").format(sql.Identifier(database)))
+    connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
 
 
-def _exists(connection: psycopg.Connection[Any], database: str) -> bool:
-    return connection.execute("select from pg_database where datname = %s", [database]).fetchone() is not None
+def _usable(connection: psycopg.Connection[Any], database: str) -> bool:
+    """Whether *database* is there as a whole: the server marks one whose removal was interrupted with -2."""
+    query = "select 1 from pg_database where datname = %s and datconnlimit <> -2"
+    return connection.execute(query, [database]).fetchone() is not None
 
 
 def _label(connection: psycopg.Connection[Any]) -> dict[str, str]:

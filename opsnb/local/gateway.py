@@ -197,11 +197,11 @@ class Gateway:
         if not authorization:
             raise Refusal(401, "UNAUTHORIZED_NO_AUTH_HEADER", "Missing authorization header")
         scheme, _, token = authorization.partition(" ")
-        token = token.strip()
+        token = token.strip() if scheme.lower() == "bearer" else ""
         if token in (self._identity.anon_key, self._identity.publishable_key, self._identity.secret_key):
             return
         try:
-            algorithm = jwt.get_unverified_header(token).get("alg") if scheme.lower() == "bearer" else None
+            algorithm = jwt.get_unverified_header(token).get("alg")
         except jwt.PyJWTError:
             algorithm = None
         match algorithm:

@@ -227,14 +227,14 @@ class _Engine:
             f"and timestamp < toDateTime64({_literal(_clickhouse_time(end))}, 6, 'UTC')"
         )
         answer = self._read(plain)
-        return [json.loads(line) for line in answer.splitlines() if line][:MAX_ROWS]
+        return answer[:MAX_ROWS]
 
-    def _write(self, sql: str) -> str:
-        return str(self._writer.query(sql, "JSONEachRow"))
+    def _write(self, sql: str) -> list[dict[str, Any]]:
+        return _rows(self._writer.query(sql, "JSONEachRow"))
 
-    def _read(self, sql: str) -> str:
+    def _read(self, sql: str) -> list[dict[str, Any]]:
         try:
-            return str(self._reader.query(sql, "JSONEachRow"))
+            return _rows(self._reader.query(sql, "JSONEachRow"))
         except Exception as error:  # chdb raises RuntimeError and its subclasses, with ClickHouse's text
             text = re.sub(r"(rows|view)_[0-9a-f]{32}\.", "", str(error))
             text = re.sub(r": In scope SELECT formatQuerySingleLine\(.*", "", text, flags=re.DOTALL)
@@ -242,15 +242,15 @@ class _Engine:
 
     def _guarded(self, sql: str) -> str:
         """*sql* as ClickHouse itself writes it, one statement, comments gone; raises LogQueryError."""
-        [formatted] = json.loads(self._read(f"select formatQuerySingleLine({_literal(sql)}) as plain") or "{}").values()
+        [formatted] = self._read(f"select formatQuerySingleLine({_literal(sql)}) as plain")[0].values()
         if not re.match(r"(?i)\s*\(*\s*(select|with)\b", formatted):
             raise LogQueryError("Only SELECT statements are supported.")
         names = {"logs", *(name.strip("`") for name in re.findall(r"(`[^`]+`|\w+) AS \(", formatted))}
         above: dict[int, str] = {}  # the node last seen at each depth
-        databases = {json.loads(line)["name"].lower() for line in self._write("show databases").splitlines()}
+        databases = {row["name"].lower() for row in self._write("show databases")}
         # as a subquery: INTO OUTFILE and FORMAT are then no syntax, and cannot belong to the EXPLAIN itself
-        for line in self._read(f"explain ast select 1 from ({formatted})").splitlines():
-            text = json.loads(line)["explain"]
+        for row in self._read(f"explain ast select 1 from ({formatted})"):
+            text = row["explain"]
             depth = len(text) - len(text.lstrip(" "))
             node, _, rest = text.strip().partition(" ")
             rest = re.sub(r" ?\((alias .*|children \d+)\)$", "", rest)
@@ -275,7 +275,12 @@ class _Engine:
             "select lower(f.name) as name from system.functions f left join system.functions t on t.name = f.alias_to "
             f"where f.categories in ({categories}) or t.categories in ({categories}) or f.origin != 'System'"
         )
-        return frozenset(json.loads(line)["name"] for line in told.splitlines())
+        return frozenset(row["name"] for row in told)
+
+
+def _rows(answer: object) -> list[dict[str, Any]]:
+    """JSON lines as rows. Not `splitlines`: a message may hold other characters that it takes for line ends."""
+    return [json.loads(line) for line in str(answer).split("\n") if line]
 
 
 def _literal(text: str) -> str:

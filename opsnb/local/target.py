@@ -224,7 +224,7 @@ def _wait_for_traffic(folder: Path) -> None:
     """Waits until the generator has filled the past; goes on without it where that does not come to an end."""
     deadline = time.monotonic() + TRAFFIC_TIMEOUT_S
     with contextlib.suppress(httpx.HTTPError):
-        while _ask(folder, "GET", "/local/health", timeout_s=10).get("traffic") == "filling" and time.monotonic() < deadline:
+        while _ask(folder, "GET", "/local/health", timeout_s=10).get("traffic") != "ready" and time.monotonic() < deadline:
             time.sleep(0.1)
 
 

@@ -7,7 +7,6 @@ times in the logs are spread over the past, by the gateway's control clock. A li
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import random
@@ -104,8 +103,7 @@ class Traffic:
         """Makes no further call."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # whatever it ended with: what failed is in the logs of the calls
             self._task = None
         self.state = "idle"
 

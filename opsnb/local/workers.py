@@ -234,17 +234,21 @@ class Workers:
     async def _start(self, deployment: Deployment, generation: int) -> Worker:
         cache = self._folder / "deno"
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-        process = await asyncio.create_subprocess_exec(
-            *self._command(deployment),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=LONGEST_LINE_BYTES,
-            cwd=deployment.source_dir,  # what `--allow-read=.` means: a path of its own could hold a comma
-            # nothing of the daemon's own environment: a function sees its variables, Deno its cache
-            env={"DENO_DIR": str(cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1", "NO_COLOR": "1"},
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command(deployment),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=LONGEST_LINE_BYTES,
+                cwd=deployment.source_dir,  # what `--allow-read=.` means: a path of its own could hold a comma
+                # nothing of the daemon's own environment: a function sees its variables, Deno its cache
+                env={"DENO_DIR": str(cache), "DENO_NO_UPDATE_CHECK": "1", "DENO_NO_PACKAGE_JSON": "1", "NO_COLOR": "1"},
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._report(deployment, Event(f"worker boot error: Deno could not be started: {error.strerror}", "error", "BootFailure"))
+            raise BootError("Deno could not be started") from error
         worker = Worker(deployment, generation, process, self._report)
         settings = {"entrypoint": deployment.entrypoint.resolve().as_uri(), "environment": dict(self._environment()), "url": self._base_url}
         try:

@@ -202,6 +202,8 @@ def test_no_excess_sees_back_doors() -> None:
     assert excess(policy(OWN), exposure=(exposed(kind="view", owners_rights=True, role="authenticated"),)).verdict is Verdict.WARN
     assert excess(policy(OWN), routines=definer()).verdict is Verdict.FAIL
     assert excess(policy(OWN), routines=definer(), accepted=["public.merge"]).verdict is Verdict.WARN
+    assert excess(policy(OWN), routines=definer(executable_by=["authenticated"])).verdict is Verdict.WARN
+    assert excess(policy(OWN), routines=definer(executable_by=["authenticated"]), accepted=["public.merge"]).verdict is Verdict.PASS
     assert excess(policy(OWN), routines=definer(volatility="stable")).verdict is Verdict.WARN
     assert excess(policy(OWN), routines=definer(executable_by=[])).verdict is Verdict.PASS
     assert excess(policy(OWN), routines=definer(executable_by=["authenticated"], owner_ignores_rls=False)).verdict is Verdict.PASS

@@ -241,3 +241,14 @@ def test_an_unwritable_page_is_named(tmp_path: Path) -> None:
 
 def test_the_sample_is_a_valid_notebook() -> None:
     nbformat.validate(sample.notebook())
+
+
+def test_the_index_knows_the_whole_runbook(tmp_path: Path) -> None:
+    deployment, _ = sample.make_run(tmp_path, with_notebook=False)
+    index.write_index(deployment)
+    kept = json.loads((deployment.folder / "results.json").read_text())
+    assert list(kept["phases"])[:3] == ["checklist", "snapshot", "functions"] and len(kept["phases"]) == 12
+    assert kept["items"]["PRE-1.1"] == {
+        "verdict": "not run", "phase": "checklist", "checks": [], "open": True, "closes": "a named person, by attesting it",
+    }  # fmt: skip
+    assert kept["items"]["S6-1"]["closes"] == "a run of rls"

@@ -392,6 +392,16 @@ def test_anon_may_not_call_the_merge(owner: psycopg.Connection[Any]) -> None:
     refused(owner, "select merge_soap_into_cumulative_record(%s)", patients.PROBE_NOTE)
 
 
+def test_one_note_that_names_a_thing_twice_always_gives_the_same_record(owner: psycopg.Connection[Any]) -> None:
+    owner.execute(
+        "insert into soap_plan_medication (soap_note_id, name, dose) values (%s, 'Zinc', '1 mg'), (%s, 'zinc', '2 mg')",
+        [patients.PROBE_NOTE, patients.PROBE_NOTE],
+    )
+    records = [one(owner, "select merge_soap_into_cumulative_record(%s)", patients.PROBE_NOTE) for _ in range(3)]
+    assert records[0] == records[1] == records[2]
+    assert len([entry for entry in records[0]["medications"] if entry["name"].lower() == "zinc"]) == 1
+
+
 def test_the_merge_keeps_what_is_newer_and_mends_what_is_malformed(owner: psycopg.Connection[Any]) -> None:
     record = {
         "conditions": "not an array",
@@ -456,18 +466,21 @@ def test_reset_brings_everything_back_quickly(cluster: Cluster) -> None:
     assert seconds < 10  # usually 0.3 s; machines that run tests are busy
 
 
-def test_building_again_does_nothing_unless_something_changed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_again_does_nothing_unless_something_changed(cluster: Cluster) -> None:
     with psycopg.connect(cluster.dsn("postgres"), autocommit=True) as connection:
         connection.execute("create table public.mine (id integer primary key)")
     assert not database.build(cluster)
     with psycopg.connect(cluster.dsn("postgres")) as connection:
         assert "mine" in tables(connection)
-    # A reset that was killed between its last two steps left no `postgres` behind.
-    with psycopg.connect(cluster.dsn(SUPERUSER, "template1"), autocommit=True) as connection:
-        connection.execute("drop database postgres with (force)")
-    assert not database.build(cluster)
-    with psycopg.connect(cluster.dsn("postgres")) as connection:
-        assert "mine" not in tables(connection)
+    # A reset that was killed in its last steps left no `postgres` behind, or one the server gave up.
+    for leave in ("drop database postgres with (force)", "update pg_database set datconnlimit = -2 where datname = 'postgres'"):
+        with psycopg.connect(cluster.dsn(SUPERUSER, "template1"), autocommit=True) as connection:
+            connection.execute(leave.encode())
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(cluster.dsn("postgres"))
+        assert not database.build(cluster)
+        with psycopg.connect(cluster.dsn("postgres")) as connection:
+            assert "mine" not in tables(connection)
     # A build that was killed before it was complete, or one from other files, is replaced as a whole.
     assert database.build(cluster, seed=1)
     with psycopg.connect(cluster.dsn("opsnb_reader")) as connection:

@@ -33,8 +33,8 @@ Deno.serve(async (request) => {
 class Desk:
     """A gateway without a database behind it. `client` calls it as *anon* does."""
 
-    def __init__(self, folder: Path, client: httpx.AsyncClient, gateway: Gateway, store: FunctionStore, identity: Identity, logbook: LogBook) -> None:
-        self.folder, self.client, self.gateway, self.store, self.identity, self.logbook = folder, client, gateway, store, identity, logbook
+    def __init__(self, folder: Path, client: httpx.AsyncClient, gateway: Gateway, store: FunctionStore, identity: Identity) -> None:
+        self.folder, self.client, self.gateway, self.store, self.identity = folder, client, gateway, store, identity
 
     def deploy(self, source: str, slug: str = "f", **options: Any) -> None:
         self.store.deploy(slug, {"index.ts": source.encode()}, "index.ts", **options)
@@ -61,7 +61,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
             headers = {"authorization": f"Bearer {identity.anon_key}"}
             async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
                 try:
-                    await scenario(Desk(tmp_path, client, gateway, store, identity, logbook))
+                    await scenario(Desk(tmp_path, client, gateway, store, identity))
                 finally:
                     await gateway.close()
                     logbook.close()
@@ -92,7 +92,8 @@ def test_a_request_reaches_the_function_as_it_was_sent(run):
 
 def test_an_answer_is_logged_with_what_it_took(run):
     async def scenario(desk: Desk) -> None:
-        desk.deploy("Deno.serve(async () => { await new Promise((r) => setTimeout(r, 120)); console.warn('noted'); return new Response('', { status: 404 }); });")
+        wait = "await new Promise((r) => setTimeout(r, 120))"
+        desk.deploy(f"Deno.serve(async () => {{ {wait}; console.warn('noted'); return new Response('', {{ status: 404 }}); }});")
         answer = await desk.client.post("/functions/v1/f?opsnb_probe=abc", content=b"patient data")
         [told] = desk.answers()
         deployment = desk.store.current("f")
@@ -221,7 +222,8 @@ def test_what_a_function_throws_is_in_its_log(run):
 
 def test_executions_side_by_side_keep_their_own_ids(run):
     async def scenario(desk: Desk) -> None:
-        desk.deploy("Deno.serve(async (r) => { const n = await r.text(); await new Promise((w) => setTimeout(w, 50)); console.log(n); return new Response(); });")
+        wait = "await new Promise((w) => setTimeout(w, 50))"
+        desk.deploy(f"Deno.serve(async (r) => {{ const n = await r.text(); {wait}; console.log(n); return new Response(); }});")
         answers = await asyncio.gather(*(desk.call(content=str(n)) for n in range(12)))
         said = {row["log_attributes"]["execution_id"]: row["event_message"] for row in desk.logs("function_logs")}
         assert [said[answer.headers["x-sb-execution-id"]] for answer in answers] == [str(n) for n in range(12)]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opsnb.local.analytics import window
@@ -53,6 +53,7 @@ def test_a_row_comes_back_as_it_was_written(book: LogBook) -> None:
 
 
 @settings(deadline=None, max_examples=30)
+@example("\x85 \u2028 \x1c \r \0")
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=50))
 def test_any_text_survives(shared_book: LogBook, text: str) -> None:
     shared_book.clear()

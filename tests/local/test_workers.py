@@ -24,7 +24,8 @@ class Bench:
     def __init__(self, folder: Path, **options: float) -> None:
         self.store = FunctionStore(folder / "store, with a comma")
         self.events: list[Event] = []
-        self.workers = Workers(folder, "http://127.0.0.1:59999", lambda: {"GIVEN": "yes"}, lambda _, event: self.events.append(event), **options)
+        base_url = "http://127.0.0.1:59999"
+        self.workers = Workers(folder, base_url, lambda: {"GIVEN": "yes"}, lambda _, event: self.events.append(event), **options)
 
     def deploy(self, source: str, slug: str = "f", **files: str) -> Deployment:
         sources = {"index.ts": source.encode()} | {name: text.encode() for name, text in files.items()}
@@ -87,7 +88,8 @@ def test_a_worker_is_started_once_and_kept_warm(run):
 
 def test_a_deployment_retires_the_worker_after_its_last_request(run):
     async def scenario(bench: Bench) -> None:
-        old = await bench.get(bench.deploy("Deno.serve(async () => { await new Promise((r) => setTimeout(r, 300)); return new Response('old'); });"))
+        wait = "await new Promise((r) => setTimeout(r, 300))"
+        old = await bench.get(bench.deploy(f"Deno.serve(async () => {{ {wait}; return new Response('old'); }});"))
         pid = bench.workers.running()["f"]
         waiting = asyncio.create_task(bench.ask(old))
         await asyncio.sleep(0.05)
@@ -111,7 +113,8 @@ def test_a_secret_that_changed_starts_a_new_worker(run):
 
 def test_a_crash_is_reported_and_mended_by_the_next_request(run):
     async def scenario(bench: Bench) -> None:
-        deployment = bench.deploy("Deno.serve(() => { setTimeout(() => { throw new Error('outside any request'); }, 0); return new Response('ok'); });")
+        crash = "setTimeout(() => { throw new Error('outside any request'); }, 0)"
+        deployment = bench.deploy(f"Deno.serve(() => {{ {crash}; return new Response('ok'); }});")
         worker = await bench.get(deployment)
         assert await bench.ask(worker) == "ok"
         assert await worker.exit_code() == 1
@@ -146,7 +149,7 @@ def test_what_cannot_boot_says_why(run, source, reason):
 
 def test_a_function_that_never_listens_is_given_up(run):
     async def scenario(bench: Bench) -> None:
-        with pytest.raises(BootError, match="did not listen within 0.5 s"):
+        with pytest.raises(BootError, match=r"did not listen within 0\.5 s"):
             await bench.get(bench.deploy("await new Promise(() => {}); Deno.serve(() => new Response());"))
 
     run(scenario, boot_timeout_s=0.5)
@@ -223,7 +226,8 @@ def test_output_becomes_events(run):
         await asyncio.sleep(0.1)
         said = [(event.level, event.message.splitlines()[0][:20]) for event in bench.events if event.event_type == "Log"]
         assert said == [
-            ("log", "plain { a: 1 }"), ("warning", "careful"), ("error", "Error: wrong"), ("debug", "x" * 20), ("log", '{"level": 1}'), ("log", "raw"),
+            ("log", "plain { a: 1 }"), ("warning", "careful"), ("error", "Error: wrong"), ("debug", "x" * 20),
+            ("log", '{"level": 1}'), ("log", "raw"),
         ]  # fmt: skip
         assert max(len(event.message) for event in bench.events) == 10_000
 

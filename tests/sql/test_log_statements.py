@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
 
 import pytest
+
+from opsnb.local.logbook import LogBook
 
 chdb_session = pytest.importorskip("chdb.session")
 
@@ -20,18 +23,35 @@ PARAMS: dict[str, dict[str, str]] = {
     "key_events": {"words": "['ERROR', 'FATAL', 'merge_soap']"},
 }
 DECLARED = {"text": {"String", "LowCardinality(String)"}, "integer": {"Int32", "UInt16"}, "bigint": {"UInt64", "Int64"},
-            "float8": {"Float64", "Nullable(Float64)"}, "timestamptz": {"DateTime64(6, 'UTC')", "DateTime('UTC')", "DateTime64(3, 'UTC')"}}  # fmt: skip
+            "float8": {"Float64", "Nullable(Float64)"},
+            "timestamptz": {"DateTime64(6, 'UTC')", "DateTime('UTC')", "DateTime64(3, 'UTC')"}}  # fmt: skip
 
 
-def edge(at: str, function: str, status: str, *, execution: str = "e", ms: str = "120.5", search: str = "", method: str = "POST", **more: str) -> dict[str, Any]:
+def edge(
+    at: str, function: str, status: str, *, execution: str = "e", ms: str = "120.5", search: str = "", method: str = "POST", **more: str
+) -> dict[str, Any]:
     attributes = {
         "function_id": function, "execution_id": execution, "execution_time_ms": ms, "request.method": method, "request.search": search,
         "request.url": f"https://x/functions/v1/f{search}", "response.status_code": status, **more,
     }  # fmt: skip
-    return {"timestamp": f"2026-11-23 10:{at}", "source": "function_edge_logs", "event_message": f"{method} | {status}", "log_attributes": attributes}
+    return {
+        "timestamp": f"2026-11-23 10:{at}",
+        "source": "function_edge_logs",
+        "event_message": f"{method} | {status}",
+        "log_attributes": attributes,
+    }
 
 
-def line(at: str, function: str, message: str, *, execution: str = "e", level: str = "log", event_type: str = "Log", source: str = "function_logs") -> dict[str, Any]:
+def line(
+    at: str,
+    function: str,
+    message: str,
+    *,
+    execution: str = "e",
+    level: str = "log",
+    event_type: str = "Log",
+    source: str = "function_logs",
+) -> dict[str, Any]:
     attributes = {"function_id": function, "execution_id": execution, "level": level, "event_type": event_type}
     return {"timestamp": f"2026-11-23 10:{at}", "source": source, "event_message": message, "log_attributes": attributes}
 
@@ -151,9 +171,11 @@ def test_what_splits_is_no_sum(name: str) -> None:
 def test_function_calls(clickhouse: Any) -> None:
     rows = ask(clickhouse, "function_calls")
     f1 = by(rows, function_id="f1", caller="caller")
-    assert {key: f1[key] for key in ("n", "n_2xx", "n_4xx", "n_5xx", "n_no_status", "n_401", "n_401_platform", "n_403", "n_slow", "n_untimed")} == {
-        "n": 6, "n_2xx": 2, "n_4xx": 3, "n_5xx": 1, "n_no_status": 0, "n_401": 2, "n_401_platform": 1, "n_403": 1, "n_slow": 1, "n_untimed": 1,
+    wanted = {
+        "n": 6, "n_2xx": 2, "n_4xx": 3, "n_5xx": 1, "n_no_status": 0, "n_401": 2, "n_401_platform": 1, "n_403": 1, "n_slow": 1,
+        "n_untimed": 1,
     }  # fmt: skip
+    assert f1 | wanted == f1
     assert (f1["p50_ms"], f1["max_ms"]) == (120.5, 6100.25)
     probes = by(rows, function_id="f1", caller="probe")
     assert (probes["n"], probes["n_5xx"]) == (2, 1)
@@ -173,7 +195,8 @@ def test_function_errors_recent(clickhouse: Any) -> None:
     assert [row["status"] for row in rows] == [503, 504, 503, 500]
     assert by(rows, status=500)["raised_by"] == "function"
     assert by(rows, status=503, function_id="f1") | {"at": ""} == {
-        "at": "", "function_id": "f1", "execution_id": "", "status": 503, "error_code": "", "raised_by": "platform", "caller": "probe", "ms": 120.5,
+        "at": "", "function_id": "f1", "execution_id": "", "status": 503, "error_code": "",
+        "raised_by": "platform", "caller": "probe", "ms": 120.5,
     }  # fmt: skip
 
 
@@ -220,3 +243,17 @@ def test_key_events(clickhouse: Any) -> None:
     assert by(rows, word="merge_soap")["n"] == 1
     assert by(rows, word="FATAL")["log"] == "postgres_logs"
     assert by(rows, word="ERROR", log="function_logs", function_id="f1")["n"] == 1
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_the_embedded_platform_takes_it(book: Any, name: str) -> None:
+    """The guard of the embedded platform refuses none of them."""
+    start = datetime(2026, 11, 23, tzinfo=UTC)
+    assert isinstance(book.query(statement(name), start, start + timedelta(days=1)), list)
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    logbook = LogBook(tmp_path_factory.mktemp("logs"))
+    yield logbook
+    logbook.close()

@@ -11,6 +11,7 @@ select
 from logs
 where source = 'function_edge_logs'
     and extract(concat(log_attributes['request.search'], ' ', log_attributes['request.url']), 'opsnb_probe=([A-Za-z0-9_.-]+)') = {mark}
+    and {mark} != ''
 group by function_id, status
 order by function_id, status
 limit 1000

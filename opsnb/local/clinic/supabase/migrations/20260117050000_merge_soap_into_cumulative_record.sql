@@ -72,7 +72,7 @@ as $$
     newest as (
         select distinct on (e.patient_id, e.section, e.key) e.*
         from entries e
-        order by e.patient_id, e.section, e.key, e.recorded_at desc nulls last, e.origin desc nulls last
+        order by e.patient_id, e.section, e.key, e.recorded_at desc nulls last, e.origin desc nulls last, e.entry desc
     ),
     ranked as (
         select w.*, pg_catalog.row_number() over (partition by w.patient_id, w.section order by w.recorded_at desc nulls last, w.key) as place

@@ -1,0 +1,85 @@
+"""The door to the identity provider: its keys, and what one token of a test caller is worth. The token never leaves."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+import jwt
+import pandas as pd
+from pydantic import SecretStr
+
+from opsnb.errors import SourceNonsense
+from opsnb.facts import asked
+from opsnb.sources.http import Http
+
+SOURCE = "firebase"
+TOKEN_COLUMNS = ("valid", "reason", "kid", "issuer", "audience", "role", "subject_length", "expires_in_s")
+
+
+class Firebase:
+    """The key set at *jwks_url* and, where one is given, the test caller's ID token."""
+
+    def __init__(
+        self, jwks_url: str, *, issuer: str, audience: str, token: SecretStr | None = None, timeout_s: float = 10,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:  # fmt: skip
+        self._http = Http(jwks_url, source=SOURCE, timeout_s=timeout_s, transport=transport)
+        self._issuer = issuer
+        self._audience = audience
+        self._token = token
+
+    @asked(SOURCE)
+    def jwks(self) -> tuple[str, pd.DataFrame]:
+        """One row per signing key: kid, algorithm."""
+        rows = [(str(key["kid"]), str(key.get("alg", ""))) for key in self._keys()]
+        return "GET the provider's key set", pd.DataFrame(rows, columns=["kid", "algorithm"])
+
+    @asked(SOURCE)
+    def token(self) -> tuple[str, pd.DataFrame]:
+        """One row about the token: TOKEN_COLUMNS; no row where none was given."""
+        question = "the test caller's token, verified against the provider's key set"
+        if self._token is None:
+            return question, pd.DataFrame(columns=list(TOKEN_COLUMNS))
+        return question, pd.DataFrame([self._verdict(self._token.get_secret_value())], columns=list(TOKEN_COLUMNS))
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def _keys(self) -> list[dict[str, Any]]:
+        body = self._http.json(self._http.get(""), "GET the provider's key set")
+        keys = body.get("keys") if isinstance(body, dict) else None
+        if not isinstance(keys, list) or not all(isinstance(key, dict) and key.get("kid") for key in keys):
+            raise SourceNonsense("the provider's key set has no `keys` with a `kid` each", source=SOURCE)
+        return keys
+
+    def _verdict(self, token: str) -> dict[str, Any]:
+        row: dict[str, Any] = dict.fromkeys(TOKEN_COLUMNS)
+        row |= {"valid": False, "reason": ""}
+        try:
+            row["kid"] = jwt.get_unverified_header(token).get("kid")
+            claims = jwt.decode(token, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            return row | {"reason": "it is not a JWT"}
+        expires = claims.get("exp")
+        row |= {
+            "issuer": claims.get("iss"), "audience": claims.get("aud"), "role": claims.get("role"),
+            "subject_length": len(str(claims.get("sub", ""))),
+            "expires_in_s": float(expires) - time.time() if isinstance(expires, int | float) else None,
+        }  # fmt: skip
+        key = next((key for key in self._keys() if key["kid"] == row["kid"]), None)
+        if key is None:
+            return row | {"reason": "its key is not in the provider's key set"}
+        try:
+            jwt.decode(
+                token, jwt.PyJWK(key).key, algorithms=["RS256"], audience=self._audience, issuer=self._issuer,
+                options={"require": ["exp", "iat", "aud", "iss", "sub"]},
+            )  # fmt: skip
+        except jwt.ExpiredSignatureError:
+            return row | {"reason": "it has expired"}
+        except jwt.InvalidTokenError as error:
+            # the class says which claim; the text may quote one
+            return row | {"reason": f"it does not verify ({type(error).__name__})"}
+        return row | {"valid": True}

@@ -1,0 +1,164 @@
+"""The door to the functions: calls them as the release says, keeps what the answer is like, never what it holds."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pandas as pd
+from pydantic import SecretStr
+
+from opsnb.errors import SourceError, UsageError
+from opsnb.facts import Facts, asked
+from opsnb.sources.http import Http
+
+SOURCE = "functions"
+MARK = "opsnb_probe"
+PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "missing_fields", "wrong_types", "completed", "mark")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,), "string": (str,), "number": (int, float), "object": (dict,), "array": (list,), "null": (type(None),),
+}  # fmt: skip
+
+
+class _Request(Protocol):
+    method: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class _Response(Protocol):
+    @property
+    def fields(self) -> Mapping[str, str]: ...
+
+
+class Probed(Protocol):
+    """What of a release's function matters here."""
+
+    @property
+    def request(self) -> _Request: ...
+
+    @property
+    def response(self) -> _Response: ...
+
+
+class Gateway:
+    """The functions gateway as one test caller. Every call carries the mark of this run, and is journalled to *journal*."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        anon_key: SecretStr,
+        caller_token: SecretStr | None = None,
+        caller_header: str = "x-firebase-token",
+        timeout_s: float = 30,
+        journal: Path | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        key = anon_key.get_secret_value()
+        headers = {"authorization": f"Bearer {key}", "apikey": key}
+        if caller_token is not None:
+            headers[caller_header] = caller_token.get_secret_value()
+        self._http = Http(url.rstrip("/") + "/", source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport)
+        self._journal = journal
+        self.mark = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+    @asked(SOURCE)
+    def probe(self, functions: Mapping[str, Probed], *, values: Mapping[str, str], times: int = 1) -> tuple[str, pd.DataFrame]:
+        """One row per call, each function called *times* times: PROBE_COLUMNS. A call without an answer has status 0.
+
+        SourceError only where not a single call reached the gateway.
+        """
+        rows = [self._call(slug, said, values) for _ in range(times) for slug, said in functions.items()]
+        return self._answered(functions, rows)
+
+    @asked(SOURCE)
+    def watch(self, functions: Mapping[str, Probed], *, values: Mapping[str, str], seconds: float, interval_s: float) -> tuple[str, pd.DataFrame]:
+        """As `probe`, over and over for *seconds*, a round begun every *interval_s* (later, where a round takes longer)."""
+        ends = time.monotonic() + seconds
+        rows: list[dict[str, Any]] = []
+        while not rows or time.monotonic() < ends:
+            begun = time.monotonic()
+            rows += [self._call(slug, said, values) for slug, said in functions.items()]
+            time.sleep(max(0.0, min(begun + interval_s, ends) - time.monotonic()))
+        return self._answered(functions, rows)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def _answered(self, functions: Mapping[str, Probed], rows: list[dict[str, Any]]) -> tuple[str, pd.DataFrame]:
+        question = "\n".join(f"{said.request.method} /functions/v1/{slug}?{MARK}={self.mark}" for slug, said in functions.items())
+        if rows and all(row["unreachable"] for row in rows):
+            raise SourceError(f"no call reached {self._http.where}; is it running and reachable from here?", source=SOURCE, question=question)
+        table = pd.DataFrame(rows, columns=list(PROBE_COLUMNS))
+        table["at"] = pd.to_datetime(table["at"], utc=True)
+        return question, table
+
+    def _call(self, slug: str, said: Probed, values: Mapping[str, str]) -> dict[str, Any]:
+        at = datetime.now(UTC)
+        row: dict[str, Any] = {
+            "at": at, "function": slug, "status": 0, "error_code": "", "missing_fields": "", "wrong_types": "", "completed": False,
+            "mark": self.mark, "unreachable": False,
+        }  # fmt: skip
+        body = _filled(said.request.body, values, slug)
+        started = time.perf_counter()
+        try:
+            response = self._http.request(said.request.method, slug, params={MARK: self.mark}, json=body, headers=said.request.headers)
+        except SourceError as error:
+            row |= {"error_code": type(error).__name__, "unreachable": type(error) is SourceError}
+        else:
+            row |= {"status": response.status_code, "completed": True, "error_code": response.headers.get("sb-error-code", "")}
+            if response.is_success:
+                row |= _compare(response, said.response.fields)
+        row["seconds"] = time.perf_counter() - started
+        self._note(row)
+        return row
+
+    def _note(self, row: dict[str, Any]) -> None:
+        if self._journal is None:
+            return
+        line = {"at": row["at"].isoformat(), "function": row["function"], "status": row["status"], "mark": self.mark}
+        with self._journal.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line) + "\n")
+
+
+def _compare(response: httpx.Response, fields: Mapping[str, str]) -> dict[str, str]:
+    """Which declared fields the answer lacks, and which have another type; names only."""
+    try:
+        body = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        body = None
+    if not isinstance(body, dict):
+        return {"missing_fields": ", ".join(fields), "error_code": "not a JSON object"}
+    missing = [name for name in fields if name not in body]
+    wrong = [name for name, kind in fields.items() if name in body and not _is(body[name], kind)]
+    return {"missing_fields": ", ".join(missing), "wrong_types": ", ".join(wrong)}
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind == "any":
+        return True
+    if isinstance(value, bool):  # a bool is an int to Python, not to JSON
+        return kind == "boolean"
+    return isinstance(value, _TYPES[kind])
+
+
+def _filled(value: Any, values: Mapping[str, str], slug: str) -> Any:
+    """The body with ``{name}`` replaced; UsageError for a name the environment has no probe value of."""
+    if isinstance(value, dict):
+        return {key: _filled(each, values, slug) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, values, slug) for each in value]
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        name = value[1:-1]
+        if name not in values:
+            raise UsageError(f"the request of the function {slug} needs {{{name}}}: the environment's probe_values have {', '.join(sorted(values)) or 'none'}")
+        return values[name]
+    return value

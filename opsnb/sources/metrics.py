@@ -1,0 +1,55 @@
+"""The door to the metrics endpoint: Prometheus text over Basic auth, read tolerantly."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import httpx
+import pandas as pd
+from pydantic import SecretStr
+
+from opsnb.errors import SourceNonsense
+from opsnb.facts import asked
+from opsnb.sources.http import Http
+
+SOURCE = "metrics"
+_SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+
+
+class Metrics:
+    """One project's metrics endpoint."""
+
+    def __init__(self, url: str, *, user: str, password: SecretStr, timeout_s: float = 10, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = Http(url, source=SOURCE, auth=(user, password.get_secret_value()), timeout_s=timeout_s, transport=transport)
+
+    @asked(SOURCE)
+    def samples(self) -> tuple[str, pd.DataFrame]:
+        """One row per sample: name, labels (JSON text), value (may be NaN). SourceNonsense where not a single line is a sample."""
+        response = self._http.get("")
+        table = parse(response.text)
+        if table.empty:
+            raise SourceNonsense("the metrics endpoint answered no sample", source=SOURCE, question="GET metrics")
+        return "GET metrics", table
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+
+def parse(text: str) -> pd.DataFrame:
+    """Prometheus text as a table; a repeated label keeps its last value, a line that is no sample is passed over."""
+    rows = []
+    for line in text.splitlines():
+        matched = None if line.startswith("#") else _SAMPLE.fullmatch(line.strip())
+        if matched is None:
+            continue
+        try:
+            value = float(matched["value"])
+        except ValueError:
+            value = math.nan
+        labels = dict(_LABEL.findall(matched["labels"] or ""))
+        rows.append((matched["name"], json.dumps(labels, sort_keys=True), value))
+    return pd.DataFrame(rows, columns=["name", "labels", "value"]).astype({"value": "float64"})

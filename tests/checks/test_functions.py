@@ -1,0 +1,223 @@
+"""Checks of what is deployed and of what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from opsnb.checks import functions
+from opsnb.errors import SourceDenied
+from opsnb.facts import Facts
+from opsnb.verdicts import Verdict
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+NAMES = ["read", "write"]
+SEEN = pd.DataFrame({"function_id": ["f1"], "status": [200], "n": [1]})
+
+
+@dataclass
+class Spec:
+    version: int
+    verify_jwt: bool = True
+
+
+EXPECTED = {"read": Spec(3), "write": Spec(11)}
+
+
+def listed(**changes: Any) -> pd.DataFrame:
+    """The platform's list; *changes* are columns of `write`."""
+    rows = [
+        {
+            "slug": "read",
+            "id": "f1",
+            "name": "read",
+            "status": "ACTIVE",
+            "version": 3,
+            "verify_jwt": True,
+            "updated_at": NOW - timedelta(hours=1),
+        },
+        {
+            "slug": "write",
+            "id": "f2",
+            "name": "write",
+            "status": "ACTIVE",
+            "version": 11,
+            "verify_jwt": True,
+            "updated_at": NOW - timedelta(hours=2),
+        },
+        {
+            "slug": "foreign",
+            "id": "f3",
+            "name": "foreign",
+            "status": "REMOVED",
+            "version": 1,
+            "verify_jwt": False,
+            "updated_at": NOW - timedelta(days=99),
+        },
+    ]
+    rows[1] |= changes
+    return pd.DataFrame(rows)
+
+
+ONE = listed().iloc[[0]]
+
+
+def test_deployed() -> None:
+    result = functions.deployed(listed(), names=NAMES)
+    assert (result.verdict, result.measured, result.limit) == (Verdict.PASS, 2, 2)
+    missing = functions.deployed(ONE, names=NAMES)
+    assert missing.verdict is Verdict.FAIL
+    assert "missing: write" in missing.summary
+    assert functions.deployed(listed().iloc[:0], names=NAMES).verdict is Verdict.FAIL
+    assert functions.deployed(listed(), names=[]).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"), [("ACTIVE", Verdict.PASS), ("THROTTLED", Verdict.FAIL), ("REMOVED", Verdict.FAIL), (None, Verdict.ERROR)]
+)
+def test_active(status: str | None, verdict: Verdict) -> None:
+    assert functions.active(listed(status=status), names=NAMES).verdict is verdict
+
+
+def test_what_is_missing_is_not_active_recent_or_right() -> None:
+    for table in (ONE, ONE.iloc[:0]):
+        assert functions.active(table, names=NAMES).verdict is Verdict.FAIL
+        assert functions.recent(table, names=NAMES, now=NOW, within_h=24).verdict is Verdict.FAIL
+        assert functions.versions(table, expected=EXPECTED).verdict is Verdict.FAIL
+        assert functions.verify_jwt(table, expected=EXPECTED).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("age_h", "verdict"),
+    [(1, Verdict.PASS), (23.9, Verdict.PASS), (24.1, Verdict.FAIL), (-0.05, Verdict.PASS), (-1, Verdict.ERROR)],
+)
+def test_recent(age_h: float, verdict: Verdict) -> None:
+    result = functions.recent(listed(updated_at=NOW - timedelta(hours=age_h)), names=NAMES, now=NOW, within_h=24)
+    assert result.verdict is verdict, result.summary
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"), [(11, Verdict.PASS), (10, Verdict.FAIL), (12, Verdict.FAIL), (None, Verdict.ERROR), ("v11", Verdict.ERROR)]
+)
+def test_versions(version: Any, verdict: Verdict) -> None:
+    result = functions.versions(listed(version=version), expected=EXPECTED)
+    assert result.verdict is verdict
+    if verdict is Verdict.FAIL:
+        assert f"write ({version}, expected 11)" in result.summary
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(True, Verdict.PASS), (False, Verdict.FAIL), (None, Verdict.INCONCLUSIVE)])
+def test_verify_jwt(value: bool | None, verdict: Verdict) -> None:
+    """A setting the platform leaves out is unknown, not false."""
+    assert functions.verify_jwt(listed(verify_jwt=value), expected=EXPECTED).verdict is verdict
+
+
+def signs(function_id: str, hours_ago: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "function_id": [function_id],
+            "sign": ["boot failure"],
+            "n": [2],
+            "first_at": [NOW - timedelta(days=1)],
+            "last_at": [NOW - timedelta(hours=hours_ago)],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("failures", "seen", "verdict"),
+    [
+        (signs("f1", 0.5), SEEN, Verdict.FAIL),
+        (signs("f1", 5), SEEN, Verdict.PASS),  # a version that was replaced since
+        (signs("f3", 0.5), SEEN, Verdict.PASS),  # not of this release
+        (signs("f1", 0.5).iloc[:0], SEEN, Verdict.PASS),
+        (signs("f1", 0.5).iloc[:0], SEEN.iloc[:0], Verdict.INCONCLUSIVE),
+        (signs("f1", 0.5), SEEN.iloc[:0], Verdict.FAIL),
+    ],
+)
+def test_no_failed_deployment(failures: pd.DataFrame, seen: pd.DataFrame, verdict: Verdict) -> None:
+    assert functions.no_failed_deployment(failures, seen, listed(), names=NAMES).verdict is verdict
+
+
+def archive(*rows: tuple[str, int, str, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["slug", "version", "sha256", "bytes"])
+
+
+@pytest.mark.parametrize(
+    ("archived", "verdict"),
+    [
+        (archive(), Verdict.INCONCLUSIVE),
+        (archive(("read", 2, "a", 9), ("write", 10, "b", 9)), Verdict.PASS),
+        (archive(("read", 2, "a", 9)), Verdict.FAIL),
+        (archive(("read", 2, "a", 9), ("write", 11, "b", 9)), Verdict.FAIL),  # the new version is no way back
+        (archive(("read", 2, "a", 9), ("write", 10, "b", 0)), Verdict.FAIL),
+    ],
+)
+def test_previous_documented(archived: pd.DataFrame, verdict: Verdict) -> None:
+    assert functions.previous_documented(archived, listed(), names=NAMES).verdict is verdict
+
+
+def probes(**changes: Any) -> pd.DataFrame:
+    """Two probes; *changes* are columns of the one of `write`."""
+    good = {
+        "at": NOW,
+        "status": 200,
+        "seconds": 0.3,
+        "error_code": "",
+        "missing_fields": [],
+        "wrong_types": [],
+        "completed": True,
+        "mark": "m",
+    }
+    return pd.DataFrame([{"function": "read", **good}, {"function": "write", **good, **changes}])
+
+
+def verdicts(table: pd.DataFrame) -> dict[str, str]:
+    return {
+        "answers": functions.answers(table, names=NAMES).verdict,
+        "fields": functions.fields(table, names=NAMES).verdict,
+        "codes": functions.no_error_codes(table, names=NAMES).verdict,
+        "time": functions.response_time(table, names=NAMES, limit_s=2).verdict,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "leaves"),
+    [
+        ({}, {}),
+        ({"status": 500, "error_code": "EDGE_FUNCTION_ERROR"}, {"answers": "FAIL", "fields": "INCONCLUSIVE", "codes": "FAIL"}),
+        ({"status": 401}, {"answers": "FAIL", "fields": "INCONCLUSIVE", "codes": "FAIL"}),
+        ({"status": 204}, {"answers": "FAIL", "fields": "INCONCLUSIVE"}),
+        ({"missing_fields": ["hasHistory"]}, {"fields": "FAIL"}),
+        ({"wrong_types": "success"}, {"fields": "FAIL"}),
+        ({"seconds": 2.0}, {"time": "FAIL"}),
+        (
+            {"status": None, "seconds": 10.0, "completed": False},
+            {"answers": "FAIL", "fields": "INCONCLUSIVE", "codes": "ERROR", "time": "FAIL"},
+        ),
+    ],
+)
+def test_probes(changes: dict[str, Any], leaves: dict[str, str]) -> None:
+    assert {name: verdict for name, verdict in verdicts(probes(**changes)).items() if verdict != "PASS"} == leaves
+
+
+def test_nothing_probed_is_never_passed() -> None:
+    assert set(verdicts(probes().iloc[:0]).values()) == {"INCONCLUSIVE"}
+    assert set(verdicts(probes().iloc[:1]).values()) == {"INCONCLUSIVE"}
+    assert set(verdicts(pd.DataFrame()).values()) == {"INCONCLUSIVE"}
+
+
+def test_no_answer_at_all_is_unmeasured() -> None:
+    silent = probes().assign(status=None)
+    assert verdicts(silent) == {"answers": "ERROR", "fields": "INCONCLUSIVE", "codes": "ERROR", "time": "ERROR"}
+
+
+def test_a_source_that_refused_makes_an_error() -> None:
+    refused = Facts("supabase", "GET functions", 0.1, error=SourceDenied("the token may not list functions"))
+    result = functions.deployed(refused, names=NAMES)
+    assert result.verdict is Verdict.ERROR
+    assert "may not list functions" in result.summary
