@@ -178,6 +178,10 @@ class Phase(Questions):
         both = pd.concat([kept.table, own], ignore_index=True) if len(kept) else own
         return Facts(kept.source, f"{kept.question}, and by this run", kept.seconds, answer=both)
 
+    def runs(self) -> Facts:
+        """The newest runs of this deployment's phases: one row per check."""
+        return archive.newest_results(self.deployment)
+
     # ── the end ──
     def finish(self) -> PhaseReport:
         """Joins the verdicts, archives them, and raises GateFailed where a check failed or could not be measured."""

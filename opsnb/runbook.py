@@ -45,14 +45,14 @@ class Item:
 
 
 def _read() -> dict[str, Item]:
-    with files("opsnb").joinpath("runbook.csv").open(encoding="utf-8", newline="") as lines:
-        return {
-            row["id"]: Item(
-                row["id"], row["phase"], cast(Kind, row["kind"]), row["shown_as"], row["threshold"], row["text"], row["automated"] == "yes",
-                row["why_not"],
-            )
-            for row in csv.DictReader(lines)
-        }  # fmt: skip
+    rows = csv.DictReader(files("opsnb").joinpath("runbook.csv").read_text(encoding="utf-8").splitlines())
+    return {
+        row["id"]: Item(
+            row["id"], row["phase"], cast(Kind, row["kind"]), row["shown_as"], row["threshold"], row["text"], row["automated"] == "yes",
+            row["why_not"],
+        )
+        for row in rows
+    }  # fmt: skip
 
 
 ITEMS: dict[str, Item] = _read()
@@ -76,6 +76,6 @@ def phase_named(text: str) -> str:
         number = notebook[:2]
         if wanted in (phase, notebook, number, str(int(number))):
             return phase
-    near = difflib.get_close_matches(wanted, PHASES, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(PHASES)}"
-    raise UsageError(f"no phase {text!r}; {hint}")
+    near = difflib.get_close_matches(wanted.lstrip("0123456789_"), PHASES, n=1, cutoff=0.5)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise UsageError(f"no phase {text!r}{hint}; there are: {', '.join(PHASES)}")

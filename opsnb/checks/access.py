@@ -126,7 +126,9 @@ def matrix(access: pd.DataFrame, *, table: str, select: Mapping[str, str]) -> Ou
     unasked = [identity for identity in select if identity not in set(here["identity"])]
     if unasked:
         return unmeasured(f"{table} was not asked as {some(unasked)}.", table=here)
-    rows = [_seen(row, select.get(str(row["identity"]), "none")) for row in here.to_dict("records")]
+    # who owns nothing proves nothing, unless another caller of the same kind owns something
+    proved = set(here[pd.to_numeric(here["expected"], errors="coerce").fillna(0) > 0]["identity"]) if "expected" in here else set()
+    rows = [_seen(row, select.get(str(row["identity"]), "none"), proved=row["identity"] in proved) for row in here.to_dict("records")]
     shown = findings(rows, ("severity", "identity", "expected", "seen", "leaked", "missing", "finding"))
     order = {"error": 0, "unmeasured": 1, "undecided": 2, "note": 3}
     shown = shown.iloc[shown["severity"].map(order).argsort(kind="stable")].reset_index(drop=True)
@@ -134,14 +136,14 @@ def matrix(access: pd.DataFrame, *, table: str, select: Mapping[str, str]) -> Ou
     leaked = sum(row["leaked"] or 0 for row in rows)
     details: dict[str, Any] = {"table": shown, "measured": leaked, "limit": 0}
     if worst["severity"] == "note":
-        each = counted(len(rows), "identity", "identities")
+        each = counted(len(rows), "caller")
         return passed(f"{table}: {each} each saw exactly what is declared, nothing leaked.", **details)
     sentence = f"{table}: {worst['identity']} {worst['finding']}."
     verdict = {"error": failed, "unmeasured": unmeasured, "undecided": inconclusive}[worst["severity"]]
     return verdict(sentence, **details)
 
 
-def _seen(row: Mapping[Any, Any], declared: str) -> dict[str, Any]:
+def _seen(row: Mapping[Any, Any], declared: str, *, proved: bool) -> dict[str, Any]:
     """One identity's row of the matrix with a severity and a finding in words."""
     expected, seen, leaked, missing = (_number(row.get(name)) for name in ("expected", "seen", "leaked", "missing"))
     told = {"identity": row["identity"], "expected": expected, "seen": seen, "leaked": leaked, "missing": missing}
@@ -162,6 +164,8 @@ def _seen(row: Mapping[Any, Any], declared: str) -> dict[str, Any]:
         return {**told, "severity": "error", "finding": f"saw {counted(seen, 'row')}, none is declared"}
     if bool(row.get("capped")) and not pd.isna(row.get("capped")):
         return {**told, "severity": "undecided", "finding": f"was compared on the first {counted(seen, 'row')} only; raise the cap"}
+    if declared != "none" and expected == 0 and proved:
+        return {**told, "severity": "note", "finding": "owns no row and saw none"}
     if declared != "none" and expected == 0:
         return {**told, "severity": "undecided", "finding": "has no row it should see, so nothing is proved; name another"}
     return {**told, "severity": "note", "finding": "saw nothing, as declared" if declared == "none" else "saw exactly the rows declared"}

@@ -1,26 +1,12 @@
 """Parameter files and the switches of the process environment. Nothing else reads either."""
 
-from opsnb.config.environment import Environment, text_of
+from opsnb.config.environment import Environment
+from opsnb.config.limits import Limits
 from opsnb.config.loading import effective_limits, load_environment, load_release, require_references
-from opsnb.config.references import Reference
-from opsnb.config.release import (
-    AccessSpec,
-    CleanupRecord,
-    Contact,
-    FunctionSpec,
-    IdentitySpec,
-    Limits,
-    PatternSpec,
-    Period,
-    RecordSpec,
-    Release,
-    RoutineSpec,
-    SchemaSpec,
-    Support,
-    TableSpec,
-    Variables,
-)
+from opsnb.config.references import Reference, text_of
+from opsnb.config.release import Contact, FunctionSpec, Period, Release, Support, Variables
 from opsnb.config.root import Settings, child_environment, find_root, settings
+from opsnb.config.schema import AccessSpec, CleanupRecord, IdentitySpec, PatternSpec, RecordSpec, RoutineSpec, SchemaSpec, TableSpec
 
 __all__ = [
     "AccessSpec",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
-from opsnb.config.references import Reference
-from opsnb.config.release import Model, Positive, Support
+from opsnb.config.limits import Model, NotNegative, Number, Positive
+from opsnb.config.references import Reference, TextOrReference, UrlOrReference
+from opsnb.config.release import Support
 
 
 class PostgresSpec(Model):
@@ -26,50 +27,40 @@ class PostgresSpec(Model):
 class PlatformSpec(Model):
     """The platform's management API."""
 
-    url: Reference | str
+    url: UrlOrReference
     access_token: Reference
     timeout_s: Positive = 10
-
-    _url = field_validator("url", mode="before")(lambda value: url_or_reference(value))
 
 
 class FunctionsSpec(Model):
     """The functions gateway, and the test caller: the anon key in Authorization, the caller's token in *caller_header*."""
 
-    url: Reference | str
+    url: UrlOrReference
     anon_key: Reference
     caller_token: Reference | None = None
     caller_header: str = "x-firebase-token"
     timeout_s: Positive = 30
 
-    _url = field_validator("url", mode="before")(lambda value: url_or_reference(value))
-
 
 class MetricsSpec(Model):
     """The metrics endpoint (Prometheus text, Basic auth)."""
 
-    url: Reference | str
+    url: UrlOrReference
     user: str = "service_role"
     password: Reference
-
-    _url = field_validator("url", mode="before")(lambda value: url_or_reference(value))
 
 
 class FirebaseSpec(Model):
     """Where the identity provider's keys are, and a token of the test caller."""
 
-    jwks_url: Reference | str
+    jwks_url: UrlOrReference
     token: Reference | None = None
-
-    _url = field_validator("jwks_url", mode="before")(lambda value: url_or_reference(value))
 
 
 class OpenehrSpec(Model):
     """An openEHR server the release talks to."""
 
-    url: Reference | str
-
-    _url = field_validator("url", mode="before")(lambda value: url_or_reference(value))
+    url: UrlOrReference
 
 
 class AwsSpec(Model):
@@ -85,13 +76,26 @@ class WindowSpec(Model):
     probe_seconds: Positive = 300
     probe_interval_s: Positive = 5
 
+    @field_validator("probe_interval_s")
+    @classmethod
+    def _several_probes(cls, interval: float, info: ValidationInfo) -> float:
+        if interval > info.data.get("probe_seconds", interval):
+            raise ValueError("no more than probe_seconds, or nothing is probed")
+        return interval
+
+
+def _project_ref(ref: str) -> str:
+    if not re.fullmatch(r"[a-z]{20}", ref):
+        raise ValueError("the 20 lower-case letters by which the platform names the project")
+    return ref
+
 
 class Environment(Model):
-    """One environment: one release's connections, windows and the limits it overrides."""
+    """One environment: one release's connections, windows and the limits it overrides. `name` is the file's."""
 
     name: str = ""
     release: str
-    project_ref: Annotated[str, Field(pattern=r"^[a-z]{20}$")]
+    project_ref: Annotated[str, AfterValidator(_project_ref)]
     region: str = ""
     postgres: PostgresSpec
     platform: PlatformSpec
@@ -100,40 +104,27 @@ class Environment(Model):
     firebase: FirebaseSpec | None = None
     openehr: OpenehrSpec | None = None
     aws: AwsSpec | None = None
-    probe_values: dict[str, Reference | str] = {}
+    probe_values: dict[str, TextOrReference] = Field(default_factory=dict)
     window: WindowSpec = WindowSpec()
-    log_delay_s: Annotated[float, Field(ge=0)] = 90
-    limits: dict[str, float] = {}
+    log_delay_s: NotNegative = 90
+    limits: dict[str, Number] = Field(default_factory=dict)
     support: Support | None = None
     phase_deadline_s: Positive = 900
     autostart: Literal["local"] | None = None
 
-    @field_validator("probe_values", mode="before")
+    @field_validator("functions", "metrics")
     @classmethod
-    def _probe_values(cls, values: Any) -> Any:
-        return {key: as_reference(value) for key, value in values.items()} if isinstance(values, dict) else values
+    def _of_the_same_project(cls, said: Self, info: ValidationInfo) -> Self:
+        # two projects mixed up in one file would prove one of them with the answers of the other
+        url, ref = getattr(said, "url", None), info.data.get("project_ref")
+        host = urlsplit(url).hostname or "" if isinstance(url, str) else ""
+        if ref and host.endswith(".supabase.co") and host != f"{ref}.supabase.co":
+            raise ValueError(f"a url of the project {ref}; this one is another project's")
+        return said
 
     def references(self) -> Iterator[tuple[str, Reference]]:
         """Every reference of this environment with the key it stands at; contacts are left out: they are asked for late."""
         yield from _references(self, "")
-
-
-def as_reference(value: object) -> object:
-    """Text that is a reference becomes one."""
-    return Reference(value) if isinstance(value, str) and re.match(r"(env|file):", value) else value
-
-
-def url_or_reference(value: object) -> object:
-    """A URL in plain, or a reference to one."""
-    converted = as_reference(value)
-    if isinstance(converted, Reference) or (isinstance(value, str) and re.match(r"https?://[^\s/@]+(/\S*)?$", value)):
-        return converted
-    raise ValueError("a URL (https://…, without user or password) or a reference, env:NAME or file:PATH")
-
-
-def text_of(value: Reference | str, root: Path | None = None) -> str:
-    """The value of what is a reference or plain text; for what is no secret."""
-    return value.text(root) if isinstance(value, Reference) else value
 
 
 def _references(value: object, key: str) -> Iterator[tuple[str, Reference]]:

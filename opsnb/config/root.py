@@ -31,19 +31,26 @@ class Settings:
 
 
 def settings() -> Settings:
-    """The switches as they are now."""
+    """The switches as they are now. UsageError for a switch that is neither on nor off."""
     return Settings(
         home=_path("OPSNB_HOME"),
         run_dir=_path("OPSNB_RUN_DIR"),
         journal=_path("OPSNB_JOURNAL"),
         reports=_path("OPSNB_REPORTS"),
-        local_autostart=os.environ.get("OPSNB_LOCAL_AUTOSTART", "1") != "0",
+        local_autostart=_switch("OPSNB_LOCAL_AUTOSTART"),
     )
 
 
 def _path(name: str) -> Path | None:
     value = os.environ.get(name, "")
     return Path(value).expanduser() if value else None
+
+
+def _switch(name: str) -> bool:
+    value = os.environ.get(name, "")
+    if value not in ("", "0", "1"):
+        raise UsageError(f"{name}: expected 1 (on, as when it is not set) or 0 (off)")
+    return value != "0"
 
 
 def environment_variable(name: str) -> str | None:
@@ -64,7 +71,10 @@ def find_root(start: Path | None = None) -> Path:
         if not (home / MARK).is_dir():
             raise UsageError(f"OPSNB_HOME={home}: no {MARK} in it; name the folder of a project, or unset it")
         return home.resolve()
-    here = (start or Path.cwd()).resolve()
+    try:
+        here = (start or Path.cwd()).resolve()
+    except FileNotFoundError:
+        raise UsageError("the current folder is gone; change to a project, or set OPSNB_HOME to one") from None
     for folder in (here, *here.parents):
         if (folder / MARK).is_dir():
             return folder

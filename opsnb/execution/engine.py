@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,9 +101,12 @@ class JournalClient(PapermillNotebookClient):
     """Runs the cells, journalled, until the deadline."""
 
     def __init__(self, nb_man: JournalManager, *, deadline_s: float | None, kernel_env: dict[str, str], **kwargs: Any) -> None:
-        # ipc sockets: parallel kernels lose races for TCP ports, and loopback TCP is readable by other users
+        # ipc sockets: parallel kernels lose races for TCP ports, and loopback TCP is readable by other users. The folder is
+        # our own: by default every kernel of one working folder would share the same socket names.
+        self._sockets = tempfile.TemporaryDirectory(prefix="opsnb-")
         config = Config()
         config.KernelManager.transport = "ipc"
+        config.KernelManager.ip = f"{self._sockets.name}/kernel"
         super().__init__(nb_man, config=config, **kwargs)
         self.timeout_func = self._seconds_left
         self.shutdown_kernel = "immediate"
@@ -111,7 +115,8 @@ class JournalClient(PapermillNotebookClient):
 
     def execute(self, **kwargs: Any) -> Any:
         """Starts the kernel with the environment of this run."""
-        return super().execute(env=self._kernel_env, **kwargs)
+        with self._sockets:
+            return super().execute(env=self._kernel_env, **kwargs)
 
     def papermill_execute_cells(self) -> None:
         """Every cell in turn; stops at the first that raises."""

@@ -12,6 +12,7 @@ import httpx
 from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout
 
 RETRY_STATUS = (502, 503, 504)
+TRIES = 3
 LONGEST_WAIT_S = 65.0
 """The platform's rate limits are per minute."""
 
@@ -32,8 +33,9 @@ class Http:
     ) -> None:
         self.source = source
         self._sleep = sleep
+        self._base = base_url
         self._client = httpx.Client(
-            base_url=base_url, headers={"user-agent": "opsnb", **(headers or {})}, auth=auth, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5)),
+            headers={"user-agent": "opsnb", **(headers or {})}, auth=auth, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5)),
             follow_redirects=False, transport=transport,
         )  # fmt: skip
         self._timeout_s = timeout_s
@@ -41,42 +43,38 @@ class Http:
     @property
     def where(self) -> str:
         """Host and port, for sentences."""
-        url = self._client.base_url
+        url = httpx.URL(self._base)
         return f"{url.host}:{url.port}" if url.port else url.host
 
     def get(self, path: str, *, params: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
         """A GET, tried again on lost connections and 502 to 504; a rate limit is waited for. Raises SourceError."""
         waited = 0.0
-        for attempt in range(3):
-            last = attempt == 2
+        for attempt in range(TRIES - 1):
             try:
                 response = self.request("GET", path, params=params, headers=headers)
             except SourceTimeout:
                 raise
             except SourceError:
-                if last:
-                    raise
                 self._sleep(0.2 * 2**attempt)
                 continue
-            if response.status_code == 429 and not last:
+            if response.status_code == 429:
                 reset = _seconds(response.headers.get("x-ratelimit-reset"))
-                if waited + reset > LONGEST_WAIT_S:
-                    break
                 waited += reset
+                if waited > LONGEST_WAIT_S:
+                    break
                 self._sleep(reset)
-                continue
-            if response.status_code in RETRY_STATUS and not last:
+            elif response.status_code in RETRY_STATUS:
                 self._sleep(0.2 * 2**attempt)
-                continue
-            break
-        self._raise_for_status(response, f"GET {path}")
-        return response
+            else:
+                return self._good(response, f"GET {path}")
+        return self._good(self.request("GET", path, params=params, headers=headers), f"GET {path}")
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One request, once, whatever its status; SourceError where no answer came."""
         question = f"{method} {path}"
         try:
-            return self._client.request(method, path, **options)
+            # joined as text: httpx would add a slash to a base that is a whole address
+            return self._client.request(method, self._base + path, **options)
         except httpx.TimeoutException:
             raise SourceTimeout(f"{self.where} did not answer within {self._timeout_s:g} s", source=self.source, question=question) from None
         except httpx.ConnectError:
@@ -95,10 +93,11 @@ class Http:
         """Closes the connections."""
         self._client.close()
 
-    def _raise_for_status(self, response: httpx.Response, question: str) -> None:
+    def _good(self, response: httpx.Response, question: str) -> httpx.Response:
+        """The response where it is a good one; SourceError in words where it is not."""
         status = response.status_code
         if status < 300:
-            return
+            return response
         told: dict[str, Any] = {}
         try:
             body = response.json()

@@ -75,7 +75,7 @@ class Caller:
 
 
 def matrix(
-    db: Postgres, *, access: Mapping[str, Access], identity: Identity, known: Mapping[str, str], schema: str = "public", per_kind: int = 2,
+    db: Postgres, *, access: Mapping[str, Access], identity: Identity, known: Mapping[str, str], schema: str = "public",
     cap: int = CAP, budget_s: float = BUDGET_S,
 ) -> Facts:  # fmt: skip
     """One row per table and caller: COLUMNS. *known* are ids of callers to ask for in any case (identity → user id).
@@ -86,10 +86,11 @@ def matrix(
     def ask(connection: Connection) -> pd.DataFrame:
         ends = time.monotonic() + budget_s
         rows = []
-        people = list(callers(connection, identity, known, per_kind))
+        people = list(callers(connection, identity, known))
         for table, said in access.items():
             name = table if "." in table else f"{schema}.{table}"
-            for caller in (person for person in people if person.identity in said.select):
+            owners = _owners(connection, name, said, identity, {person.user_id for person in people})
+            for caller in (person for person in (*people, *owners) if person.identity in said.select):
                 late = time.monotonic() >= ends
                 rows.append(_not_asked(table, caller) if late else visible(connection, table, name, said, caller, cap))
         return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
@@ -97,31 +98,58 @@ def matrix(
     question = (
         "begin; set local role <role>; select set_config('request.jwt.claims', <claims of the caller>, true);\n"
         f"select count(*) from (select <key> from <table> limit {cap + 1}) …; rollback;\n"
-        f"-- {len(access)} tables, as: anon, a stranger, {per_kind} patients, {per_kind} providers"
+        f"-- {len(access)} tables, as: anon, a stranger, {', '.join(known)}, and owners of rows sampled for each table"
     )
     return db.ask(question, ask)
 
 
-def callers(connection: Connection, identity: Identity, known: Mapping[str, str], per_kind: int) -> Iterator[Caller]:
-    """Nobody, a stranger, and for every kind of *known* that one and others, sampled by index."""
-    schema, table, subject = identity.subject_column.split(".")
+def callers(connection: Connection, identity: Identity, known: Mapping[str, str]) -> Iterator[Caller]:
+    """Nobody, a stranger, and the *known* callers (identity → user id) as the database has them."""
     yield Caller("anon", "anon", {})
     alphabet = string.ascii_letters + string.digits
     yield _signed_in("stranger", "".join(secrets.choice(alphabet) for _ in range(FIREBASE_SUBJECT_LENGTH)), identity)
-    # the first rows from a random place on: an index walk, however large the table
-    sampled = sql.SQL(
-        "(select {id}::text, {subject}::text from {table} where {role} = %(kind)s and {id} = any(%(known)s::uuid[])) union "
-        "(select {id}::text, {subject}::text from {table} where {role} = %(kind)s and {id} >= %(from)s::uuid order by {id} limit %(n)s)"
+    for kind, user_id in known.items():
+        found = connection.execute(_people(identity, sql.SQL("caller_.{id}::text = %(known)s")), {"kind": kind, "known": user_id, "n": 1}).fetchall()
+        for each_id, subject in found:
+            yield _signed_in(kind, subject, identity, each_id)
+
+
+def _owners(connection: Connection, name: str, said: Access, identity: Identity, but: set[str]) -> Iterator[Caller]:
+    """For every identity whose rows the release names by %(user_id)s: somebody who owns some, from a random place on.
+
+    A sample that owns nothing proves nothing. Looking for an owner is bounded by the statement time-out; where it ends, the known
+    callers have to do.
+    """
+    start = f"{secrets.randbelow(0x100):02x}000000-0000-4000-8000-000000000000"
+    for kind, expression in said.select.items():
+        if "%(user_id)s" not in expression:
+            continue
+        owns = sql.SQL("exists (select from {table} where {condition}) and not caller_.{id}::text = any(%(but)s) and caller_.{id}::text {side} %(from)s")
+        own = sql.SQL(expression.replace("%(user_id)s", "caller_." + sql.Identifier(identity.id_column).as_string()))
+        for side in (">=", "<"):
+            condition = owns.format(
+                table=sql.Identifier(*name.split(".")), condition=own, id=sql.Identifier(identity.id_column), side=sql.SQL(side)
+            )
+            try:
+                found = connection.execute(_people(identity, condition), {"kind": kind, "but": sorted(but), "from": start, "n": 1}).fetchall()
+            except psycopg.errors.QueryCanceled:
+                break
+            if found:
+                yield _signed_in(str(kind), found[0][1], identity, found[0][0])
+                break
+
+
+def _people(identity: Identity, condition: sql.SQL | sql.Composed) -> sql.Composed:
+    """Ids and subjects of up to n users of a kind for whom *condition* holds, in the order of the ids."""
+    schema, table, subject = identity.subject_column.split(".")
+    where = condition.format(id=sql.Identifier(identity.id_column)) if isinstance(condition, sql.SQL) else condition
+    return sql.SQL(
+        "select caller_.{id}::text, caller_.{subject}::text from {table} caller_ where caller_.{role}::text = %(kind)s and {where} "
+        "order by caller_.{id} limit %(n)s"
     ).format(
         id=sql.Identifier(identity.id_column), subject=sql.Identifier(subject), table=sql.Identifier(schema, table),
-        role=sql.Identifier(identity.role_column),
+        role=sql.Identifier(identity.role_column), where=where,
     )  # fmt: skip
-    for kind, user_id in known.items():
-        start = f"{secrets.randbelow(0xE0):02x}000000-0000-4000-8000-000000000000"
-        found = connection.execute(sampled, {"kind": kind, "known": [user_id], "from": start, "n": per_kind}).fetchall()
-        ordered = sorted(found, key=lambda row: row[0] != user_id)[:per_kind]
-        for each_id, subject_value in ordered:
-            yield _signed_in(kind, subject_value, identity, each_id)
 
 
 def visible(connection: Connection, table: str, name: str, said: Access, caller: Caller, cap: int) -> dict[str, Any]:
