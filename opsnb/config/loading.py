@@ -46,9 +46,14 @@ def effective_limits(release: Release, environment: Environment, **values: float
 
 
 def require_references(environment: Environment, root: Path) -> None:
-    """UsageError naming every reference that does not resolve, before anything starts."""
+    """UsageError naming every reference that does not resolve, before anything starts.
+
+    The writing connection is left out: only an action asks for it, and who only reads should not have to hold it.
+    """
     missing: dict[str, list[str]] = {}
     for key, reference in environment.references():
+        if key == "postgres.write_dsn":
+            continue
         try:
             reference.resolve(root)
         except ReferenceError_ as error:

@@ -25,6 +25,7 @@ _EXPECTED = {
     "tuple_type": "a list",
     "list_type": "a list",
 }
+_MAY_BE_A_REFERENCE = ("reference", "text", "url")  # what stands there instead may be the secret itself
 _BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
 _COMPARED = {"gt": "greater than", "ge": "of at least", "lt": "less than", "le": "of at most"}
 
@@ -91,7 +92,7 @@ def shown_value(value: object, key: str = "") -> str:
     if _SECRET_KEY.search(key):
         return ""
     if isinstance(value, bool | int | float):
-        return repr(value)
+        return repr(value) if len(repr(value)) <= 8 else ""  # longer ones are telephone numbers, codes and the like
     plain = isinstance(value, str) and _PLAIN.fullmatch(value) and not _MIXED.search(value) and not is_secret(value)
     return repr(value) if plain else ""
 
@@ -102,13 +103,15 @@ def _mistake(
     place = document.known_part(loc)
     if kind == "extra_forbidden":
         return unknown_key(loc, _keys_at(model, loc[skipped:-1]), document)
+    if loc and loc[-1] == "[key]" and kind != "literal_error":
+        return Mistake(document.file, document.line(place), _shown(place), "", "a key that is text; put it in quotes")
     if loc and loc[-1] == "[key]":
         known = re.findall(r"'([^']+)'", str(context.get("expected", "")))
         return unknown_key(place, known, document)
     if kind == "missing":
         return Mistake(document.file, document.line(loc), _shown(loc), "", _EXPECTED[kind])
     value = document.value(place)
-    shown = "" if kind in ("reference", "text") else shown_value(value, str(place[-1]) if place else "")
+    shown = "" if kind in _MAY_BE_A_REFERENCE else shown_value(value, str(place[-1]) if place else "")
     return Mistake(document.file, document.line(place), _shown(place or loc), shown, _expectation(kind, message, context, value))
 
 

@@ -2,17 +2,14 @@
 
 papermill's own engine marks cells "completed" that never ran when a kernel dies or a cell times out.
 This one journals every start and end of a cell (fsynced, so that it survives a kill), gives a phase a
-deadline, and leaves cells that never ran as "not run". Registered as the papermill engine ``opsnb``.
+deadline, and leaves cells that never ran as "not run". Registered as the papermill engine ``opsnb``, which papermill imports
+itself while it starts: import papermill first where this module is needed.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from nbclient.exceptions import CellExecutionError
@@ -21,31 +18,12 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.log import logger
 from traitlets.config import Config
 
+from opsnb.execution.handover import Handover
+from opsnb.execution.journal import Journal
+
 NOT_RUN = "not run"
 INTERRUPTED = "interrupted"
 SAVE_EVERY_S = 5.0
-JOURNAL_NAME = "journal.jsonl"
-
-
-class Journal:
-    """Append-only JSON lines, each on disk before the next step begins."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-
-    def write(self, event: str, **details: Any) -> None:
-        """One line: when, what happened, to which cell."""
-        line = json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **details}, sort_keys=True)
-        os.write(self._descriptor, line.encode() + b"\n")
-        os.fsync(self._descriptor)
-
-    def close(self) -> None:
-        """Closes the file; safe to call twice."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
 
 class JournalManager(NotebookExecutionManager):
@@ -153,8 +131,6 @@ class JournalEngine(NBClientEngine):
         **kwargs: Any,
     ) -> Any:
         """Executes *nb*, journalling into the folder the output is written to."""
-        from opsnb.execution.handover import Handover
-
         handover = Handover.beside(output_path)
         journal = Journal(handover.journal)
         manager = JournalManager(

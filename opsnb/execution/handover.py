@@ -13,7 +13,8 @@ from pathlib import Path
 
 from opsnb.config import child_environment, settings
 from opsnb.errors import OpsnbError
-from opsnb.execution.engine import JOURNAL_NAME
+from opsnb.execution.journal import JOURNAL_NAME
+from opsnb.execution.reporting import write_report
 
 POINTER_SUFFIX = ".run"
 
@@ -54,8 +55,6 @@ class Handover:
             return
         shutil.copyfile(self.journal, folder / JOURNAL_NAME)
         shutil.copyfile(output_path, folder / "notebook.ipynb")
-        from opsnb.execution.reporting import write_report
-
         try:
             write_report(folder)
         except OpsnbError as error:

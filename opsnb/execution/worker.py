@@ -17,6 +17,8 @@ from opsnb.errors import OpsnbError
 
 def execute(order: dict[str, Any]) -> None:
     """Runs the notebook of *order* through papermill with the engine ``opsnb``; a raising cell is not an error here."""
+    # jsonschema loads this grammar for a format nobody here uses; it takes a second to build
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError

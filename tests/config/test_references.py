@@ -8,14 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
+from config_project import Project
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from opsnb.config import Reference, load_environment, require_references, text_of
 from opsnb.errors import ReferenceError_, UsageError
-
-from .conftest import Project
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,30}", fullmatch=True)
 PATHS = st.from_regex(r"[A-Za-z0-9_.~/-]([A-Za-z0-9_. ~/-]{0,30}[A-Za-z0-9_.~/-])?", fullmatch=True)
@@ -37,13 +36,17 @@ def test_what_is_none(text: str) -> None:
     assert str(caught.value) == "a reference, env:NAME or file:PATH (a value itself never stands in a parameter file)"
 
 
-@pytest.mark.parametrize("text", ["env:", "file:", "env:1X", "env:A B", "env: X", "file: x", "file:x ", "file:a\nb", "file:a\0b", "ENV:X", 5, None])
+@pytest.mark.parametrize(
+    "text", ["env:", "file:", "env:1X", "env:A B", "env: X", "file: x", "file:x ", "file:a\nb", "file:a\0b", "ENV:X", 5, None]
+)
 def test_what_is_nearly_one(text: str) -> None:
     with pytest.raises(ValueError, match="a reference"):
         Reference(text)
 
 
-@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=40).filter(lambda text: text.strip("\n")))
+@given(
+    value=st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=40).filter(lambda text: text.strip("\n"))
+)
 def test_a_file_loses_one_newline_and_nothing_else(value: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.getbasetemp()
     (root / "secret").write_bytes((value + "\n").encode())
@@ -122,8 +125,10 @@ def test_all_missing_references_are_told_at_once(project: Project, monkeypatch: 
     assert "functions.caller_token, firebase.token: env:OPSNB_PRODUCTION_CALLER_TOKEN" in message
     assert "probe_values.patient_id: env:" in message
     assert "OPSNB_CONTACT" not in message
+    assert "WRITE_DSN" not in message, "who only reads does not hold it"
     for _, reference in environment.references():
-        monkeypatch.setenv(str(reference).removeprefix("env:"), "value")
+        if "WRITE" not in str(reference):
+            monkeypatch.setenv(str(reference).removeprefix("env:"), "value")
     require_references(environment, project.root)
 
 

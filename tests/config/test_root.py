@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from config_project import Project
 
 from opsnb.config import child_environment, find_root, settings
 from opsnb.errors import UsageError
-
-from .conftest import Project
 
 
 def test_the_nearest_project_at_or_above(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,13 +23,13 @@ def test_opsnb_home_wins(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("OPSNB_HOME", str(project.root))
     assert find_root(tmp_path) == project.root.resolve()
     monkeypatch.setenv("OPSNB_HOME", str(tmp_path))
-    with pytest.raises(UsageError, match="OPSNB_HOME=.*parameters/environments.*unset"):
+    with pytest.raises(UsageError, match=r"OPSNB_HOME=.*parameters/environments.*unset"):
         find_root(project.root)
 
 
 def test_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPSNB_HOME", raising=False)
-    with pytest.raises(UsageError, match="no project here or above.*OPSNB_HOME"):
+    with pytest.raises(UsageError, match=r"no project here or above.*OPSNB_HOME"):
         find_root(tmp_path)
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -62,7 +61,7 @@ def test_autostart(value: str, on: bool, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_switch_is_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """`false` would be taken for on by whoever only compares with 0."""
     monkeypatch.setenv("OPSNB_LOCAL_AUTOSTART", "false")
-    with pytest.raises(UsageError, match="OPSNB_LOCAL_AUTOSTART: expected 1 .* or 0"):
+    with pytest.raises(UsageError, match=r"OPSNB_LOCAL_AUTOSTART: expected 1 .* or 0"):
         settings()
 
 
