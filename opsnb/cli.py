@@ -184,7 +184,9 @@ def local_down() -> None:
 
 
 @local_app.command("status")
-def local_status(as_json: Annotated[bool, typer.Option("--json", help="For programs; shows the local target's own credentials.")] = False) -> None:
+def local_status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs; shows the local target's own credentials.")] = False,
+) -> None:
     """Says whether the embedded target runs and how to reach it."""
     from opsnb.local import target
 

@@ -45,7 +45,7 @@ class ConfigError(UsageError):
         return cls(f"{where}: {key}{shown}: expected {expected}" + (f". {hint}" if hint else ""))
 
 
-class ReferenceError_(UsageError):
+class ReferenceError_(UsageError):  # noqa: N801  (Python has a ReferenceError of another kind)
     """A reference (env:NAME, file:PATH) does not resolve."""
 
 

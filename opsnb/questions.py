@@ -257,7 +257,8 @@ class Questions:
         hours = self.hours_since_start()
         rows = [
             (
-                period.name, f"every {period.every_minutes:g} min", round((period.to_hours - period.from_hours) * 60 / period.every_minutes),
+                period.name, f"every {period.every_minutes:g} min",
+                round((period.to_hours - period.from_hours) * 60 / period.every_minutes),
                 "over" if hours >= period.to_hours else "now" if hours >= period.from_hours else "to come",
             )
             for period in self.release.monitoring
@@ -267,8 +268,8 @@ class Questions:
     def open_items(self) -> pd.DataFrame:
         """Every item of the runbook that nothing has answered with PASS or WARN yet, and how it is closed."""
         settled = {
-            item for run in newest_runs(self.deployment).values() for result in run.results if result.verdict in ("PASS", "WARN", "NOT_APPLICABLE")
-            for item in result.items
+            item for run in newest_runs(self.deployment).values() for result in run.results
+            if result.verdict in ("PASS", "WARN", "NOT_APPLICABLE") for item in result.items
         } | {item for result in self._results.values() if result.verdict in ("PASS", "WARN") for item in result.items}  # fmt: skip
         rows = [
             (item.id, item.phase, item.shown_as, item.text)

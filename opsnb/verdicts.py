@@ -22,7 +22,7 @@ from opsnb.facts import Facts
 class Verdict(StrEnum):
     """What a check concluded."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105
     WARN = "WARN"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
@@ -151,9 +151,7 @@ class Check:
     empty: str
     judge: Callable[..., Outcome]
 
-    def __call__(
-        self, *facts: Facts | pd.DataFrame, subject: str = "", items: Sequence[str] | None = None, **expected: Any
-    ) -> CheckResult:
+    def __call__(self, *facts: Facts | pd.DataFrame, subject: str = "", items: Sequence[str] | None = None, **expected: Any) -> CheckResult:
         """Judges *facts* (Facts or bare tables) against *expected*; never raises.
 
         *subject* makes the id unique where one check is asked of many objects (``schema.table_present:users``);

@@ -10,9 +10,9 @@ from types import TracebackType
 
 import pandas as pd
 
+from opsnb.actions import record as records
 from opsnb.config import CleanupRecord, Environment, Release, load_environment, load_release, settings
 from opsnb.errors import ActionFailed, ActionRefused, UsageError
-from opsnb.actions import record as records
 from opsnb.evidence import deployments
 from opsnb.evidence.deployments import Deployment
 from opsnb.sources import writing
@@ -105,7 +105,9 @@ def _follow(
             # deleted by an earlier step: no longer there when this one runs
             children -= named.get(link.child, set())
         if children and link.blocks:
-            blocked.append(f"{len(children)} rows of {link.child} refer to rows of {table} by {', '.join(link.columns)} and are not in the plan")
+            blocked.append(
+                f"{len(children)} rows of {link.child} refer to rows of {table} by {', '.join(link.columns)} and are not in the plan"
+            )
         if not link.cascades:
             continue
         extra = children - named.get(link.child, set())
@@ -158,7 +160,9 @@ class Cleanup:
         with writing.transaction(self.environment.postgres.write_dsn.resolve(self.root), phase="cleanup", read_only=False) as deleting:
             again = make_plan(deleting, self.release.cleanup.records)
             if again != plan:
-                raise ActionRefused(f"The data changed since the plan was made ({plan.rows} rows then, {again.rows} now). Nothing was changed; plan again.")
+                raise ActionRefused(
+                    f"The data changed since the plan was made ({plan.rows} rows then, {again.rows} now). Nothing was changed; plan again."
+                )
             for record in self.release.cleanup.records:
                 deleting.delete(deleting.table_name(record.table) or record.table, record.key, record.values)
             deleted = deleting.deleted_here()

@@ -38,6 +38,9 @@ def require_phases(deployment: Deployment, phases: Sequence[str], *, action: str
     runs = newest_runs(deployment)
     for phase in phases:
         if phase not in runs:
-            raise ActionRefused(f"{action} needs the phase {phase}, which did not run in {deployment.id}. Run it: opsnb run {deployment.environment} --phase {phase}")
+            raise ActionRefused(
+                f"{action} needs the phase {phase}, which did not run in {deployment.id}. "
+                f"Run it: opsnb run {deployment.environment} --phase {phase}"
+            )
         if runs[phase].gate in (Gate.FAILED, Gate.UNMEASURED):
             raise ActionRefused(f"{action} needs the phase {phase}, whose newest run ended {runs[phase].gate}. Nothing was changed.")

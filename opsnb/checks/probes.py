@@ -26,7 +26,7 @@ def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) ->
             f"None of {counted(len(rows), 'probe')} was answered: the gateway was not reached.", table=_shown(rows, ""), limit=status
         )
     wrong = rows["status"].isna() | (rows["status"] != status)
-    return _probes(rows, wrong, f"answered {status}", f"did not answer {status}", status)
+    return _probes(rows, wrong, f"answered {status}", f"did not answer {status}", 0)
 
 
 @check(

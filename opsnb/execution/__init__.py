@@ -1,0 +1,1 @@
+"""Phases through papermill: which, in which order, journalled, reported."""

@@ -26,7 +26,7 @@ INTERRUPTED = "interrupted"
 SAVE_EVERY_S = 5.0
 
 
-class JournalManager(NotebookExecutionManager):
+class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
     """papermill's bookkeeping with a journal, fewer saves and honest final states."""
 
     def __init__(self, *args: Any, journal: Journal, **kwargs: Any) -> None:
@@ -75,7 +75,7 @@ class JournalManager(NotebookExecutionManager):
         self.journal.write("notebook_end", not_run=sum(cell.cell_type == "code" for cell in never_ran))
 
 
-class JournalClient(PapermillNotebookClient):
+class JournalClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
     """Runs the cells, journalled, until the deadline."""
 
     def __init__(self, nb_man: JournalManager, *, deadline_s: float | None, kernel_env: dict[str, str], **kwargs: Any) -> None:
@@ -116,7 +116,7 @@ class JournalClient(PapermillNotebookClient):
         return None if self._ends is None else max(1, round(self._ends - time.monotonic()))
 
 
-class JournalEngine(NBClientEngine):
+class JournalEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     """The papermill engine ``opsnb``; plain ``papermill --engine opsnb`` uses it too."""
 
     @classmethod

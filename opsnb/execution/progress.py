@@ -16,7 +16,12 @@ from opsnb.execution.runner import Progress as Callback
 from opsnb.runbook import notebook_of
 from opsnb.verdicts import Gate
 
-MARKS = {Gate.PASSED: "[green]✔ passed[/]", Gate.HELD: "[yellow]◐ held[/]", Gate.UNMEASURED: "[magenta]? unmeasured[/]", Gate.FAILED: "[red]✘ failed[/]"}
+MARKS = {
+    Gate.PASSED: "[green]✔ passed[/]",
+    Gate.HELD: "[yellow]◐ held[/]",
+    Gate.UNMEASURED: "[magenta]? unmeasured[/]",
+    Gate.FAILED: "[red]✘ failed[/]",
+}
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def _run_phase(
 def _work(order: dict[str, Any], environment: dict[str, str]) -> str:
     """Runs a worker to its end; answers why it did not end well, in words, or nothing."""
     try:
-        worker = subprocess.Popen(  # noqa: S603  (our own interpreter, our own module)
+        worker = subprocess.Popen(
             [sys.executable, "-m", "opsnb.execution.worker"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=environment, text=True, start_new_session=True,

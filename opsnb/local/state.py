@@ -20,13 +20,13 @@ from opsnb.local.logbook import LogBook
 from opsnb.local.store import FunctionStore
 
 if TYPE_CHECKING:
-    from opsnb.local.traffic import Traffic
     from psycopg_pool import AsyncConnectionPool
 
     from opsnb.local.cluster import Cluster
     from opsnb.local.gateway import Gateway
     from opsnb.local.pglog import PostgresLog
     from opsnb.local.rest import RestDoor
+    from opsnb.local.traffic import Traffic
 
 REGION = "eu-central-1"
 CONNECT_TIMEOUT_S = 3

@@ -36,9 +36,12 @@ class Doors:
         said = self._environment.postgres
         return self._kept(
             Postgres(
-                said.dsn.resolve(self._root), phase=self._phase, statement_timeout_ms=said.statement_timeout_ms,
-                lock_timeout_ms=said.lock_timeout_ms, connect_timeout_s=said.connect_timeout_s,
-            )  # fmt: skip
+                said.dsn.resolve(self._root),
+                phase=self._phase,
+                statement_timeout_ms=said.statement_timeout_ms,
+                lock_timeout_ms=said.lock_timeout_ms,
+                connect_timeout_s=said.connect_timeout_s,
+            )
         )
 
     @cached_property
@@ -60,9 +63,13 @@ class Doors:
         token = None if said.caller_token is None else said.caller_token.resolve(self._root)
         return self._kept(
             Gateway(
-                text_of(said.url, self._root), anon_key=said.anon_key.resolve(self._root), caller_token=token,
-                caller_header=said.caller_header, timeout_s=said.timeout_s, journal=self._probe_journal,
-            )  # fmt: skip
+                text_of(said.url, self._root),
+                anon_key=said.anon_key.resolve(self._root),
+                caller_token=token,
+                caller_header=said.caller_header,
+                timeout_s=said.timeout_s,
+                journal=self._probe_journal,
+            )
         )
 
     @cached_property
@@ -78,7 +85,9 @@ class Doors:
         """The identity provider."""
         said, identity = self._environment.firebase, self._release.identity
         if said is None or identity is None:
-            raise UsageError(f"environment {self._environment.name}: `firebase` or the release's `identity` is not set; name the provider to ask it")
+            raise UsageError(
+                f"environment {self._environment.name}: `firebase` or the release's `identity` is not set; name the provider to ask it"
+            )
         token = None if said.token is None else said.token.resolve(self._root)
         url = text_of(said.jwks_url, self._root)
         return self._kept(Firebase(url, issuer=identity.issuer, audience=identity.project_id, token=token))

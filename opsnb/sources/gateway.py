@@ -8,14 +8,15 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import pandas as pd
 from pydantic import SecretStr
 
+from opsnb.config import FunctionSpec
 from opsnb.errors import SourceError, UsageError
-from opsnb.facts import Facts, asked
+from opsnb.facts import asked
 from opsnb.sources.http import Http
 
 SOURCE = "functions"
@@ -24,27 +25,6 @@ PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "missing_f
 _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,), "string": (str,), "number": (int, float), "object": (dict,), "array": (list,), "null": (type(None),),
 }  # fmt: skip
-
-
-class _Request(Protocol):
-    method: str
-    body: dict[str, Any]
-    headers: dict[str, str]
-
-
-class _Response(Protocol):
-    @property
-    def fields(self) -> Mapping[str, str]: ...
-
-
-class Probed(Protocol):
-    """What of a release's function matters here."""
-
-    @property
-    def request(self) -> _Request: ...
-
-    @property
-    def response(self) -> _Response: ...
 
 
 class Gateway:
@@ -70,7 +50,7 @@ class Gateway:
         self.mark = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
     @asked(SOURCE)
-    def probe(self, functions: Mapping[str, Probed], *, values: Mapping[str, str], times: int = 1) -> tuple[str, pd.DataFrame]:
+    def probe(self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], times: int = 1) -> tuple[str, pd.DataFrame]:
         """One row per call, each function called *times* times: PROBE_COLUMNS. A call without an answer has status 0.
 
         SourceError only where not a single call reached the gateway.
@@ -79,7 +59,9 @@ class Gateway:
         return self._answered(functions, rows)
 
     @asked(SOURCE)
-    def watch(self, functions: Mapping[str, Probed], *, values: Mapping[str, str], seconds: float, interval_s: float) -> tuple[str, pd.DataFrame]:
+    def watch(
+        self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], seconds: float, interval_s: float
+    ) -> tuple[str, pd.DataFrame]:
         """As `probe`, over and over for *seconds*, a round begun every *interval_s* (later, where a round takes longer)."""
         ends = time.monotonic() + seconds
         rows: list[dict[str, Any]] = []
@@ -93,15 +75,17 @@ class Gateway:
         """Closes the connections."""
         self._http.close()
 
-    def _answered(self, functions: Mapping[str, Probed], rows: list[dict[str, Any]]) -> tuple[str, pd.DataFrame]:
+    def _answered(self, functions: Mapping[str, FunctionSpec], rows: list[dict[str, Any]]) -> tuple[str, pd.DataFrame]:
         question = "\n".join(f"{said.request.method} /functions/v1/{slug}?{MARK}={self.mark}" for slug, said in functions.items())
         if rows and all(row["unreachable"] for row in rows):
-            raise SourceError(f"no call reached {self._http.where}; is it running and reachable from here?", source=SOURCE, question=question)
+            raise SourceError(
+                f"no call reached {self._http.where}; is it running and reachable from here?", source=SOURCE, question=question
+            )
         table = pd.DataFrame(rows, columns=list(PROBE_COLUMNS))
         table["at"] = pd.to_datetime(table["at"], utc=True)
         return question, table
 
-    def _call(self, slug: str, said: Probed, values: Mapping[str, str]) -> dict[str, Any]:
+    def _call(self, slug: str, said: FunctionSpec, values: Mapping[str, str]) -> dict[str, Any]:
         at = datetime.now(UTC)
         row: dict[str, Any] = {
             "at": at, "function": slug, "status": 0, "error_code": "", "missing_fields": "", "wrong_types": "", "completed": False,
@@ -159,6 +143,9 @@ def _filled(value: Any, values: Mapping[str, str], slug: str) -> Any:
     if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
         name = value[1:-1]
         if name not in values:
-            raise UsageError(f"the request of the function {slug} needs {{{name}}}: the environment's probe_values have {', '.join(sorted(values)) or 'none'}")
+            raise UsageError(
+                f"the request of the function {slug} needs {{{name}}}: "
+                f"the environment's probe_values have {', '.join(sorted(values)) or 'none'}"
+            )
         return values[name]
     return value

@@ -76,11 +76,17 @@ class Http:
             # joined as text: httpx would add a slash to a base that is a whole address
             return self._client.request(method, self._base + path, **options)
         except httpx.TimeoutException:
-            raise SourceTimeout(f"{self.where} did not answer within {self._timeout_s:g} s", source=self.source, question=question) from None
+            raise SourceTimeout(
+                f"{self.where} did not answer within {self._timeout_s:g} s", source=self.source, question=question
+            ) from None
         except httpx.ConnectError:
-            raise SourceError(f"nothing answers at {self.where}; is it running and reachable from here?", source=self.source, question=question) from None
+            raise SourceError(
+                f"nothing answers at {self.where}; is it running and reachable from here?", source=self.source, question=question
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceError(f"{self.where} broke off the conversation ({type(error).__name__})", source=self.source, question=question) from None
+            raise SourceError(
+                f"{self.where} broke off the conversation ({type(error).__name__})", source=self.source, question=question
+            ) from None
 
     def json(self, response: httpx.Response, question: str) -> Any:
         """The body as JSON; SourceNonsense where it is none."""

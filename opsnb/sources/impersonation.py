@@ -12,12 +12,13 @@ import string
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import psycopg
 from psycopg import sql
 
+from opsnb.config import AccessSpec, IdentitySpec
 from opsnb.errors import SourceError
 from opsnb.facts import Facts
 from opsnb.sources.postgres import Connection, Postgres
@@ -42,23 +43,6 @@ _CAUSES = {
 }
 
 
-class Identity(Protocol):
-    """What of a release's identity provider matters here."""
-
-    issuer: str
-    project_id: str
-    subject_column: str
-    role_column: str
-    id_column: str
-
-
-class Access(Protocol):
-    """What the release says of one table."""
-
-    key: str
-    select: Mapping[Any, str]
-
-
 @dataclass(frozen=True)
 class Caller:
     """Somebody to become. `user_id` is empty for those the database does not know."""
@@ -75,7 +59,7 @@ class Caller:
 
 
 def matrix(
-    db: Postgres, *, access: Mapping[str, Access], identity: Identity, known: Mapping[str, str], schema: str = "public",
+    db: Postgres, *, access: Mapping[str, AccessSpec], identity: IdentitySpec, known: Mapping[str, str], schema: str = "public",
     cap: int = CAP, budget_s: float = BUDGET_S,
 ) -> Facts:  # fmt: skip
     """One row per table and caller: COLUMNS. *known* are ids of callers to ask for in any case (identity → user id).
@@ -95,7 +79,7 @@ def matrix(
                 rows.append(_not_asked(table, caller) if late else visible(connection, table, name, said, caller, cap))
         return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
 
-    question = (
+    question = (  # in words: what is run is composed by psycopg.sql below
         "begin; set local role <role>; select set_config('request.jwt.claims', <claims of the caller>, true);\n"
         f"select count(*) from (select <key> from <table> limit {cap + 1}) …; rollback;\n"
         f"-- {len(access)} tables, as: anon, a stranger, {', '.join(known)}, and owners of rows sampled for each table"
@@ -103,18 +87,20 @@ def matrix(
     return db.ask(question, ask)
 
 
-def callers(connection: Connection, identity: Identity, known: Mapping[str, str]) -> Iterator[Caller]:
+def callers(connection: Connection, identity: IdentitySpec, known: Mapping[str, str]) -> Iterator[Caller]:
     """Nobody, a stranger, and the *known* callers (identity → user id) as the database has them."""
     yield Caller("anon", "anon", {})
     alphabet = string.ascii_letters + string.digits
     yield _signed_in("stranger", "".join(secrets.choice(alphabet) for _ in range(FIREBASE_SUBJECT_LENGTH)), identity)
     for kind, user_id in known.items():
-        found = connection.execute(_people(identity, sql.SQL("caller_.{id}::text = %(known)s")), {"kind": kind, "known": user_id, "n": 1}).fetchall()
+        found = connection.execute(
+            _people(identity, sql.SQL("caller_.{id}::text = %(known)s")), {"kind": kind, "known": user_id, "n": 1}
+        ).fetchall()
         for each_id, subject in found:
             yield _signed_in(kind, subject, identity, each_id)
 
 
-def _owners(connection: Connection, name: str, said: Access, identity: Identity, but: set[str]) -> Iterator[Caller]:
+def _owners(connection: Connection, name: str, said: AccessSpec, identity: IdentitySpec, but: set[str]) -> Iterator[Caller]:
     """For every identity whose rows the release names by %(user_id)s: somebody who owns some, from a random place on.
 
     A sample that owns nothing proves nothing. Looking for an owner is bounded by the statement time-out; where it ends, the known
@@ -124,14 +110,19 @@ def _owners(connection: Connection, name: str, said: Access, identity: Identity,
     for kind, expression in said.select.items():
         if "%(user_id)s" not in expression:
             continue
-        owns = sql.SQL("exists (select from {table} where {condition}) and not caller_.{id}::text = any(%(but)s) and caller_.{id}::text {side} %(from)s")
+        owns = sql.SQL(
+            "exists (select from {table} where {condition}) and not caller_.{id}::text = any(%(but)s) "
+            "and caller_.{id}::text {side} %(from)s"
+        )
         own = sql.SQL(expression.replace("%(user_id)s", "caller_." + sql.Identifier(identity.id_column).as_string()))
         for side in (">=", "<"):
             condition = owns.format(
                 table=sql.Identifier(*name.split(".")), condition=own, id=sql.Identifier(identity.id_column), side=sql.SQL(side)
             )
             try:
-                found = connection.execute(_people(identity, condition), {"kind": kind, "but": sorted(but), "from": start, "n": 1}).fetchall()
+                found = connection.execute(
+                    _people(identity, condition), {"kind": kind, "but": sorted(but), "from": start, "n": 1}
+                ).fetchall()
             except psycopg.errors.QueryCanceled:
                 break
             if found:
@@ -139,7 +130,7 @@ def _owners(connection: Connection, name: str, said: Access, identity: Identity,
                 break
 
 
-def _people(identity: Identity, condition: sql.SQL | sql.Composed) -> sql.Composed:
+def _people(identity: IdentitySpec, condition: sql.SQL | sql.Composed) -> sql.Composed:
     """Ids and subjects of up to n users of a kind for whom *condition* holds, in the order of the ids."""
     schema, table, subject = identity.subject_column.split(".")
     where = condition.format(id=sql.Identifier(identity.id_column)) if isinstance(condition, sql.SQL) else condition
@@ -152,9 +143,16 @@ def _people(identity: Identity, condition: sql.SQL | sql.Composed) -> sql.Compos
     )  # fmt: skip
 
 
-def visible(connection: Connection, table: str, name: str, said: Access, caller: Caller, cap: int) -> dict[str, Any]:
+def visible(connection: Connection, table: str, name: str, said: AccessSpec, caller: Caller, cap: int) -> dict[str, Any]:
     """One cell: what *caller* may see, sees, sees too much and misses."""
-    row: dict[str, Any] = {"identity": caller.identity, "caller": caller.shown, "table": table, "sqlstate": "", "cause": "", "capped": False}
+    row: dict[str, Any] = {
+        "identity": caller.identity,
+        "caller": caller.shown,
+        "table": table,
+        "sqlstate": "",
+        "cause": "",
+        "capped": False,
+    }
     started = time.perf_counter()
     relation = sql.Identifier(*name.split("."))
     allowed = _allowed(connection, relation, said, caller, cap)
@@ -172,18 +170,35 @@ def visible(connection: Connection, table: str, name: str, said: Access, caller:
         if error.sqlstate is None:
             raise
         cause = _CAUSES.get(error.sqlstate, "a policy or the table raised an error")
-        return {**row, "expected": len(allowed), "seen": 0, "leaked": 0, "missing": len(allowed), "sqlstate": error.sqlstate, "cause": cause, "seconds": time.perf_counter() - started}
+        return {
+            **row,
+            "expected": len(allowed),
+            "seen": 0,
+            "leaked": 0,
+            "missing": len(allowed),
+            "sqlstate": error.sqlstate,
+            "cause": cause,
+            "seconds": time.perf_counter() - started,
+        }
     assert counted is not None
     seen, hits = int(counted[0]), int(counted[1])
     capped = seen > cap or len(allowed) > cap
     # a cut-off look cannot tell what is missing
     missing = 0 if capped else len(allowed) - hits
-    return {**row, "expected": len(allowed), "seen": seen, "leaked": seen - hits, "missing": missing, "capped": capped, "seconds": time.perf_counter() - started}
+    return {
+        **row,
+        "expected": len(allowed),
+        "seen": seen,
+        "leaked": seen - hits,
+        "missing": missing,
+        "capped": capped,
+        "seconds": time.perf_counter() - started,
+    }
 
 
-def _allowed(connection: Connection, relation: sql.Composable, said: Access, caller: Caller, cap: int) -> list[str]:
+def _allowed(connection: Connection, relation: sql.Composable, said: AccessSpec, caller: Caller, cap: int) -> list[str]:
     """The keys of the rows the release allows, read by the reading role, which row-level security does not bind."""
-    expression = said.select[caller.identity].strip()
+    expression = {str(kind): text for kind, text in said.select.items()}[caller.identity].strip()
     if expression == "none":
         return []
     condition = sql.SQL("true") if expression == "all" else sql.SQL(expression)
@@ -195,14 +210,15 @@ def _allowed(connection: Connection, relation: sql.Composable, said: Access, cal
     return [str(key) for (key,) in connection.execute(statement, {"user_id": caller.user_id or None}).fetchall()]
 
 
-def _signed_in(kind: str, subject: str, identity: Identity, user_id: str = "") -> Caller:
+def _signed_in(kind: str, subject: str, identity: IdentitySpec, user_id: str = "") -> Caller:
     claims = {"sub": subject, "user_id": subject, "role": "authenticated", "iss": identity.issuer, "aud": identity.project_id}
     return Caller(kind, "authenticated", claims, user_id)
 
 
 def _not_asked(table: str, caller: Caller) -> dict[str, Any]:
     return {
-        "identity": caller.identity, "caller": caller.shown, "table": table, "expected": None, "seen": None, "leaked": None, "missing": None,
+        "identity": caller.identity, "caller": caller.shown, "table": table,
+        "expected": None, "seen": None, "leaked": None, "missing": None,
         "capped": True, "sqlstate": NOT_ASKED, "cause": "not asked: the time budget of the phase was used up", "seconds": 0.0,
     }  # fmt: skip
 

@@ -62,7 +62,9 @@ class Logs:
             yield from self._rows(asked_for, sql, start, middle)
             yield from self._rows(asked_for, sql, middle, end)
         else:
-            raise SourceNonsense(f"{asked_for.name}: the answer was cut off at {MOST_ROWS} rows; ask for a shorter time", source=SOURCE, question=sql)
+            raise SourceNonsense(
+                f"{asked_for.name}: the answer was cut off at {MOST_ROWS} rows; ask for a shorter time", source=SOURCE, question=sql
+            )
 
 
 def substitute(asked_for: Statement, params: dict[str, Any]) -> str:

@@ -22,7 +22,9 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 class Metrics:
     """One project's metrics endpoint."""
 
-    def __init__(self, url: str, *, user: str, password: SecretStr, timeout_s: float = 10, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, *, user: str, password: SecretStr, timeout_s: float = 10, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._http = Http(url, source=SOURCE, auth=(user, password.get_secret_value()), timeout_s=timeout_s, transport=transport)
 
     @asked(SOURCE)

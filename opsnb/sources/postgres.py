@@ -110,9 +110,14 @@ class Postgres:
         try:
             parts = conninfo_to_dict(secret)
         except psycopg.ProgrammingError:
-            raise UsageError("the DSN of the environment's postgres.dsn is not one; expected postgresql://user:password@host:5432/database") from None
+            raise UsageError(
+                "the DSN of the environment's postgres.dsn is not one; expected postgresql://user:password@host:5432/database"
+            ) from None
         if str(parts.get("port")) == TRANSACTION_POOLER_PORT:
-            raise UsageError("postgres.dsn names port 6543, the transaction pooler, which keeps no session settings; use session mode: port 5432 of the same host")
+            raise UsageError(
+                "postgres.dsn names port 6543, the transaction pooler, which keeps no session settings; "
+                "use session mode: port 5432 of the same host"
+            )
         where = f"{parts.get('host') or 'the local socket'}:{parts.get('port') or 5432}"
         for attempt in Retrying(
             stop=stop_after_attempt(3), wait=wait_exponential(0.2, max=1), retry=retry_if_exception_type(_Unreachable), reraise=True
@@ -150,13 +155,15 @@ def _unreachable(error: psycopg.OperationalError, where: str) -> SourceError:
 
 @contextmanager
 def translated(question: str) -> Iterator[None]:
-    """psycopg's errors as ours, in a sentence; DETAIL and messages may quote rows and never leave."""
+    """Psycopg's errors as ours, in a sentence; DETAIL and messages may quote rows and never leave."""
     try:
         yield
     except psycopg.errors.QueryCanceled:
         raise SourceTimeout("the statement took longer than its time-out and was stopped", source=SOURCE, question=question) from None
     except psycopg.errors.LockNotAvailable:
-        raise SourceTimeout("something else holds a lock on what was asked; it was not waited for", source=SOURCE, question=question) from None
+        raise SourceTimeout(
+            "something else holds a lock on what was asked; it was not waited for", source=SOURCE, question=question
+        ) from None
     except psycopg.errors.InsufficientPrivilege:
         raise SourceDenied(
             "the role may not read this; see opsnb/sql/roles/opsnb_reader.sql for the rights it needs", source=SOURCE, question=question
@@ -180,7 +187,8 @@ def frame(cursor: psycopg.Cursor[TupleRow], asked: Statement) -> pd.DataFrame:
     rows = cursor.fetchall()
     types = {column.name: _DTYPES.get(column.type) for column in asked.columns}
     return pd.DataFrame(
-        {name: pd.Series([row[place] for row in rows], dtype=types.get(name) or "object") for place, name in enumerate(names)}, columns=names
+        {name: pd.Series([row[place] for row in rows], dtype=types.get(name) or "object") for place, name in enumerate(names)},
+        columns=names,
     )
 
 

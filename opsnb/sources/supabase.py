@@ -90,14 +90,24 @@ class Supabase:
         """One row per way back: kind, status, at (UTC). Point-in-time recovery shows its window; what is switched off says so."""
         path, body = self._read("/database/backups", dict)
         rows = [
-            {"kind": "physical backup" if each.get("is_physical_backup") else "logical backup", "status": each.get("status"), "at": str(each.get("inserted_at"))}
+            {
+                "kind": "physical backup" if each.get("is_physical_backup") else "logical backup",
+                "status": each.get("status"),
+                "at": str(each.get("inserted_at")),
+            }
             for each in body.get("backups", [])
         ]
         window = body.get("physical_backup_data") or {}
         for which in ("earliest", "latest"):
             moment = window.get(f"{which}_physical_backup_date_unix")
             if moment is not None:
-                rows.append({"kind": f"point in time, {which}", "status": "restorable", "at": pd.Timestamp(int(moment), unit="s", tz="UTC").isoformat()})
+                rows.append(
+                    {
+                        "kind": f"point in time, {which}",
+                        "status": "restorable",
+                        "at": pd.Timestamp(int(moment), unit="s", tz="UTC").isoformat(),
+                    }
+                )
         rows.append({"kind": "point-in-time recovery", "status": "enabled" if body.get("pitr_enabled") else "not enabled", "at": ""})
         return path, pd.DataFrame(rows, columns=["kind", "status", "at"])
 
@@ -112,7 +122,9 @@ class Supabase:
     def pooler(self) -> tuple[str, pd.DataFrame]:
         """One row per pooler: database_type, db_host, db_port, pool_mode, default_pool_size, max_client_conn."""
         path, body = self._read("/config/database/pooler", list)
-        return path, _table(path, body, ("database_type", "db_host", "db_port", "pool_mode", "default_pool_size", "max_client_conn"), required=())
+        return path, _table(
+            path, body, ("database_type", "db_host", "db_port", "pool_mode", "default_pool_size", "max_client_conn"), required=()
+        )
 
     @asked(SOURCE)
     def postgres_config(self) -> tuple[str, pd.DataFrame]:
@@ -129,7 +141,11 @@ class Supabase:
         if not isinstance(body, dict):
             raise SourceNonsense("the logs endpoint answered no object", source="logs", question=question)
         if body.get("error"):
-            raise SourceError("the logs endpoint refused the query; its dialect or its columns differ from what was expected", source="logs", question=question)
+            raise SourceError(
+                "the logs endpoint refused the query; its dialect or its columns differ from what was expected",
+                source="logs",
+                question=question,
+            )
         rows = body.get("result")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise SourceNonsense("the logs endpoint answered without `result`", source="logs", question=question)
@@ -144,7 +160,9 @@ class Supabase:
         response = self._http.get(path, params=params)
         body = self._http.json(response, f"GET {path}")
         if not isinstance(body, kind):
-            raise SourceNonsense(f"GET {path}: expected {kind.__name__}, answered {type(body).__name__}", source=SOURCE, question=f"GET {path}")
+            raise SourceNonsense(
+                f"GET {path}: expected {kind.__name__}, answered {type(body).__name__}", source=SOURCE, question=f"GET {path}"
+            )
         return f"GET {path}", body
 
 

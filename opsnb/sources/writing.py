@@ -33,7 +33,10 @@ order by (i.indexrelid is null), a.attnum
 """
 
 DELETED_HERE = """
-select relid::regclass::text, n_tup_del from pg_catalog.pg_stat_xact_all_tables where n_tup_del > 0 and schemaname not like 'pg\\_%' order by 1
+select relid::regclass::text, n_tup_del
+from pg_catalog.pg_stat_xact_all_tables
+where n_tup_del > 0 and schemaname not like 'pg\\_%'
+order by 1
 """
 
 
@@ -94,7 +97,9 @@ class Transaction:
             sql.SQL("c.{} = p.{}").format(sql.Identifier(column), sql.Identifier(other))
             for column, other in zip(link.columns, link.parent_columns, strict=True)
         )
-        statement = sql.SQL("select distinct c.{key}::text from {child} c join {parent} p on {matches} where p.{own} = any(%s::{type}[])").format(
+        statement = sql.SQL(
+            "select distinct c.{key}::text from {child} c join {parent} p on {matches} where p.{own} = any(%s::{type}[])"
+        ).format(
             key=sql.Identifier(child_key), child=self._name(link.child), parent=self._name(link.parent), matches=matches,
             own=sql.Identifier(parent_key), type=sql.SQL(self._type(link.parent, parent_key)),
         )  # fmt: skip
@@ -125,7 +130,9 @@ class Transaction:
 
 
 @contextmanager
-def transaction(dsn: SecretStr, *, phase: str, read_only: bool, lock_timeout_ms: int = 2000, statement_timeout_ms: int = 30_000) -> Iterator[Transaction]:
+def transaction(
+    dsn: SecretStr, *, phase: str, read_only: bool, lock_timeout_ms: int = 2000, statement_timeout_ms: int = 30_000
+) -> Iterator[Transaction]:
     """One transaction: committed when the block ends, rolled back whole when it raises. SourceError without any value in it."""
     options = (
         f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms} "
