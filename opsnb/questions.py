@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,9 +119,9 @@ class Questions:
         ids = table.answer["function_id"]
         return replace(table, answer=table.answer.assign(function=ids.map(slugs).fillna("an unknown function")))
 
-    def function_archive(self) -> pd.DataFrame:
+    def function_archive(self) -> Facts:
         """The kept sources of earlier versions: slug, version, sha256, bytes. None is kept yet."""
-        return pd.DataFrame(columns=["slug", "version", "sha256", "bytes"])
+        return _told("archive", "kept sources of earlier versions", [], "slug", "version", "sha256", "bytes")
 
     def function_sources(self) -> Facts:
         """Places in the deployed sources that look like credentials: path, line, kind. `extra` says what was looked at."""
@@ -143,11 +143,11 @@ class Questions:
         facts.extra.update(files=len(files), names=list(self.release.functions), scanned=scanned)
         return facts
 
-    def rollback_targets(self, functions: Facts) -> pd.DataFrame:
+    def rollback_targets(self, functions: Facts) -> Facts:
         """Per function: what runs now and the version a rollback would go back to, as the release says."""
         running = dict(zip(functions.answer["slug"], functions.answer["version"], strict=True)) if functions.answer is not None else {}
         rows = [(slug, running.get(slug), said.version, said.previous_version) for slug, said in self.release.functions.items()]
-        return pd.DataFrame(rows, columns=["function", "runs", "release", "goes back to"])
+        return _told("release", "versions of the release, beside those that run", rows, "function", "runs", "release", "goes back to")
 
     def _probe_values(self) -> dict[str, str]:
         return {name: text_of(value, self.root) for name, value in self.environment.probe_values.items()}
@@ -192,15 +192,15 @@ class Questions:
             raise SourceError(f"{folder}: the release's links.migrations is no folder; name the one with its migrations", source="release")
         return f"files of {self.release.links.migrations}", listing(path.name for path in folder.iterdir())
 
-    def contacts(self) -> pd.DataFrame:
+    def contacts(self) -> Facts:
         """Which contacts of the support matrix are given; neither names nor numbers."""
         support = self.environment.support or self.release.support
         rows = [
-            contact_row(period, contact.role, self._text(contact.name), self._text(contact.reach))
+            tuple(contact_row(period, contact.role, self._text(contact.name), self._text(contact.reach)).values())
             for period, contacts in support.periods.items()
             for contact in contacts
         ]
-        return pd.DataFrame(rows, columns=["period", "role", "name_given", "reach_given", "placeholder"])
+        return _told("release", "support matrix", rows, "period", "role", "name_given", "reach_given", "placeholder")
 
     def _text(self, value: Reference | str) -> str | None:
         try:
@@ -229,13 +229,13 @@ class Questions:
         empty = pd.DataFrame(columns=["object", "expected", "found", "ok"])
         return pd.concat(tables, ignore_index=True).drop_duplicates("object") if tables else empty
 
-    def timeline(self) -> pd.DataFrame:
+    def timeline(self) -> Facts:
         """The newest run of every phase of this deployment: phase, started, ended, verdict."""
         rows = [
             (run.phase, pd.Timestamp(run.data["started_at"]), pd.Timestamp(run.data["ended_at"]), _worst(run.results))
             for run in newest_runs(self.deployment).values()
         ]
-        return pd.DataFrame(rows, columns=["phase", "started", "ended", "verdict"])
+        return _told("archive", "newest run of every phase", rows, "phase", "started", "ended", "verdict")
 
     def phases_before(self) -> list[str]:
         """The phases a sign-off looks back on; a rollback is not a condition of it."""
@@ -246,13 +246,13 @@ class Questions:
         run = newest_runs(self.deployment).get(phase)
         return None if run is None else str(run.data["ended_at"])
 
-    def monitor_runs(self) -> pd.DataFrame:
+    def monitor_runs(self) -> Facts:
         """Every monitoring run of this deployment, this one too: run_at."""
         moments = [run.data["started_at"] for run in read_runs(self.deployment) if run.phase == "monitor"]
         own = [self.started_at.isoformat()] if self.name == "monitor" else []
-        return pd.DataFrame({"run_at": [*moments, *own]})
+        return _told("archive", "monitoring runs of this deployment", [(moment,) for moment in (*moments, *own)], "run_at")
 
-    def schedule(self) -> pd.DataFrame:
+    def schedule(self) -> Facts:
         """The release's monitoring schedule and where this deployment stands in it."""
         hours = self.hours_since_start()
         rows = [
@@ -263,9 +263,9 @@ class Questions:
             )
             for period in self.release.monitoring
         ]  # fmt: skip
-        return pd.DataFrame(rows, columns=["period", "runs", "number", "state"])
+        return _told("release", "monitoring schedule", rows, "period", "runs", "number", "state")
 
-    def open_items(self) -> pd.DataFrame:
+    def open_items(self) -> Facts:
         """Every item of the runbook that nothing has answered with PASS or WARN yet, and how it is closed."""
         settled = {
             item for run in newest_runs(self.deployment).values() for result in run.results
@@ -276,7 +276,7 @@ class Questions:
             for item in ITEMS.values()
             if item.id not in settled and not (item.phase == "rollback" and item.kind == "attest")
         ]
-        return pd.DataFrame(rows, columns=["item", "phase", "closed by", "what"])
+        return _told("archive", "items of the runbook without PASS or WARN", rows, "item", "phase", "closed by", "what")
 
     # ── the clean-up ──
     def cleanup(self) -> CleanupInNotebook:
@@ -312,3 +312,8 @@ def _worst(results: Iterable[CheckResult]) -> str:
     from opsnb.verdicts import WORST_FIRST
 
     return str(min((result.verdict for result in results), key=WORST_FIRST.index, default="ERROR"))
+
+
+def _told(source: str, question: str, rows: Sequence[tuple[Any, ...]], *columns: str) -> Facts:
+    """Facts that took no asking: from the release or the archive."""
+    return Facts(source, question, 0.0, answer=pd.DataFrame(rows, columns=list(columns)))

@@ -12,7 +12,7 @@ import tempfile
 import time
 from typing import Any
 
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.log import logger
@@ -27,7 +27,10 @@ SAVE_EVERY_S = 5.0
 
 
 class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermill has no types
-    """papermill's bookkeeping with a journal, fewer saves and honest final states."""
+    """papermill's bookkeeping with a journal, fewer saves and honest final states.
+
+    Cells are journalled with their id: papermill puts cells of its own above one that raised, and moves the numbers.
+    """
 
     def __init__(self, *args: Any, journal: Journal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,21 +52,21 @@ class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermi
     def cell_start(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         """Journals the start of a code cell."""
         if cell.cell_type == "code":
-            self.journal.write("cell_start", cell=cell_index)
+            self.journal.write("cell_start", cell=cell_index, id=cell.get("id"))
         super().cell_start(cell, cell_index, **kwargs)
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         """Journals the end of a code cell with the state it ended in."""
         super().cell_complete(cell, cell_index, **kwargs)
         if cell.cell_type == "code":
-            self.journal.write("cell_end", cell=cell_index, status=cell.metadata.papermill["status"])
+            self.journal.write("cell_end", cell=cell_index, id=cell.get("id"), status=cell.metadata.papermill["status"])
 
     def cell_interrupted(self, cell: Any, cell_index: int, error: BaseException) -> None:
         """The cell began and did not end: the kernel died, or the deadline passed."""
         cell.metadata.papermill["status"] = INTERRUPTED
         cell.metadata.papermill["exception"] = True
         self.nb.metadata.papermill["exception"] = True
-        self.journal.write("cell_interrupted", cell=cell_index, reason=type(error).__name__)
+        self.journal.write("cell_interrupted", cell=cell_index, id=cell.get("id"), reason=type(error).__name__)
 
     def notebook_complete(self, **kwargs: Any) -> None:
         """Leaves cells that never ran as "not run", then saves."""
@@ -101,6 +104,7 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill
         for index, cell in enumerate(self.nb.cells):
             self.nb_man.cell_start(cell, index)
             try:
+                self._require_time(cell)
                 self.execute_cell(cell, index)
             except CellExecutionError as error:
                 self.nb_man.cell_exception(cell, cell_index=index, exception=error)
@@ -110,6 +114,11 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill
                 self.nb_man.cell_interrupted(cell, index, error)
                 raise
             self.nb_man.cell_complete(cell, cell_index=index)
+
+    def _require_time(self, cell: Any) -> None:
+        # nbclient gives a cell at least a second: many short ones would run on long after the deadline
+        if self._ends is not None and cell.cell_type == "code" and time.monotonic() >= self._ends:
+            raise CellTimeoutError("The deadline passed before this cell began.")
 
     def _seconds_left(self, _cell: Any) -> int | None:
         # nbclient takes None as "no time-out" and whole seconds

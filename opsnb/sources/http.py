@@ -1,8 +1,9 @@
-"""HTTP as every door uses it: time-outs, plain sentences for what goes wrong, no redirects to elsewhere, nothing logged."""
+"""HTTP as every door uses it: time-outs, plain sentences for what goes wrong, no redirects, nothing logged."""
 
 from __future__ import annotations
 
-import json
+import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +13,23 @@ import httpx
 from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout
 
 RETRY_STATUS = (502, 503, 504)
-TRIES = 3
+RETRIES = 2
 LONGEST_WAIT_S = 65.0
-"""The platform's rate limits are per minute."""
+"""How long a GET waits for rate limits in all: the platform's are per minute."""
+LARGEST_BODY = 64 * 1024 * 1024
+"""Bytes; a bundle of functions may have 20 MB."""
+_CONNECT_S = 5.0
+
+# these libraries log every address they ask, and with it what was asked
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 class Http:
-    """One client for one system. *secret_headers* go with every request and are never shown."""
+    """One client for one system. *headers* and *auth* go with every request and are never shown.
+
+    *timeout_s* is for a whole answer, not for each piece of it. *sleep* and *clock* (seconds) are injected by tests.
+    """
 
     def __init__(
         self,
@@ -30,104 +41,142 @@ class Http:
         timeout_s: float = 10,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
-        self._sleep = sleep
         self._base = base_url
-        self._client = httpx.Client(
-            headers={"user-agent": "opsnb", **(headers or {})}, auth=auth, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5)),
-            follow_redirects=False, transport=transport,
-        )  # fmt: skip
         self._timeout_s = timeout_s
-
-    @property
-    def where(self) -> str:
+        self._sleep = sleep
+        self._clock = clock
+        try:
+            url = httpx.URL(base_url)
+        except httpx.InvalidURL:
+            raise SourceError("the address is no URL; look at the environment's file", source=source) from None
+        self.where = f"{url.host}:{url.port}" if url.port else url.host
         """Host and port, for sentences."""
-        url = httpx.URL(self._base)
-        return f"{url.host}:{url.port}" if url.port else url.host
+        direct: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+        self._client = httpx.Client(
+            headers={"user-agent": "opsnb", **(headers or {})}, auth=auth, follow_redirects=False, transport=transport,
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
+            mounts=None if transport else direct,  # a proxy cannot reach what listens on this machine
+        )  # fmt: skip
 
-    def get(self, path: str, *, params: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
-        """A GET, tried again on lost connections and 502 to 504; a rate limit is waited for. Raises SourceError."""
-        waited = 0.0
-        for attempt in range(TRIES - 1):
+    def get(self, path: str, *, params: Any = None, headers: dict[str, str] | None = None, missing: str = "") -> httpx.Response:
+        """A GET and its good answer; asked again on broken connections and 502 to 504, a rate limit is waited for.
+
+        Raises SourceError for any other; *missing* says in words what a 404 means here.
+        """
+        question = f"GET {path}"
+        retries, waited = 0, 0.0
+        while True:
             try:
                 response = self.request("GET", path, params=params, headers=headers)
             except SourceTimeout:
+                raise  # it was given its time
+            except SourceNonsense:
                 raise
             except SourceError:
-                self._sleep(0.2 * 2**attempt)
-                continue
-            if response.status_code == 429:
+                if retries == RETRIES:
+                    raise
+                response = None
+            if response is not None and response.status_code == 429:
                 reset = _seconds(response.headers.get("x-ratelimit-reset"))
-                waited += reset
-                if waited > LONGEST_WAIT_S:
-                    break
-                self._sleep(reset)
-            elif response.status_code in RETRY_STATUS:
-                self._sleep(0.2 * 2**attempt)
-            else:
-                return self._good(response, f"GET {path}")
-        return self._good(self.request("GET", path, params=params, headers=headers), f"GET {path}")
+                if waited + reset <= LONGEST_WAIT_S:
+                    waited += reset
+                    self._sleep(reset)
+                    continue
+            if response is not None and (response.status_code not in RETRY_STATUS or retries == RETRIES):
+                return self._good(response, question, missing)
+            self._sleep(0.2 * 2**retries)
+            retries += 1
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request, once, whatever its status; SourceError where no answer came."""
+        """One request, once, whatever its status; SourceError where no whole answer came in time."""
         question = f"{method} {path}"
+        where = {"source": self.source, "question": question}
+        ends = self._clock() + self._timeout_s
         try:
             # joined as text: httpx would add a slash to a base that is a whole address
-            return self._client.request(method, self._base + path, **options)
+            with self._client.stream(method, self._base + path, **options) as response:
+                body = bytearray()
+                for piece in response.iter_raw():
+                    body += piece
+                    if self._clock() > ends:
+                        raise SourceTimeout(f"{self.where} did not end its answer within {self._timeout_s:g} s", **where)
+                    if len(body) > LARGEST_BODY:
+                        raise SourceNonsense(f"{self.where} answered more than {LARGEST_BODY // 1024**2} MB", **where)
+                # decodes the body as its headers say
+                return httpx.Response(
+                    response.status_code, headers=response.headers, content=bytes(body), request=response.request, extensions={}
+                )
         except httpx.TimeoutException:
-            raise SourceTimeout(
-                f"{self.where} did not answer within {self._timeout_s:g} s", source=self.source, question=question
-            ) from None
-        except httpx.ConnectError:
-            raise SourceError(
-                f"nothing answers at {self.where}; is it running and reachable from here?", source=self.source, question=question
-            ) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceError(
-                f"{self.where} broke off the conversation ({type(error).__name__})", source=self.source, question=question
-            ) from None
+            raise SourceTimeout(f"{self.where} did not answer within {self._timeout_s:g} s", **where) from None
+        except httpx.ConnectError as error:
+            raise SourceError(self._unreached(error), **where) from None
+        except httpx.DecodingError:
+            raise SourceNonsense(f"{self.where} answered a body that is not encoded as it says", **where) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise SourceError("the address is no URL of http or https; look at the environment's file", **where) from None
+        except httpx.RemoteProtocolError:
+            raise SourceError(f"{self.where} broke off, or does not speak HTTP", **where) from None
+        except httpx.HTTPError as error:
+            raise SourceError(f"{self.where} broke off the conversation ({type(error).__name__})", **where) from None
 
     def json(self, response: httpx.Response, question: str) -> Any:
         """The body as JSON; SourceNonsense where it is none."""
         try:
             return response.json()
-        except (json.JSONDecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             raise SourceNonsense(f"{self.where} answered something that is not JSON", source=self.source, question=question) from None
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
 
-    def _good(self, response: httpx.Response, question: str) -> httpx.Response:
+    def _unreached(self, error: httpx.ConnectError) -> str:
+        text = str(error).lower()
+        if "certificate" in text or "ssl" in text:
+            return f"{self.where}: its certificate is not trusted here, or it does not speak TLS"
+        if "name or service not known" in text or "getaddrinfo" in text or "resolution" in text or "nodename" in text:
+            return f"the host of {self.where} is not known; look at the address in the environment's file"
+        return f"nothing answers at {self.where}; is it running and reachable from here?"
+
+    def _good(self, response: httpx.Response, question: str, missing: str) -> httpx.Response:
         """The response where it is a good one; SourceError in words where it is not."""
         status = response.status_code
-        if status < 300:
+        if 200 <= status < 300:
             return response
-        told: dict[str, Any] = {}
-        try:
-            body = response.json()
-            told = body if isinstance(body, dict) else {}
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            pass
         where = {"source": self.source, "question": question}
         if status == 401:
             raise SourceDenied(f"{self.where} does not know the token (401); it may have expired", **where)
+        if status == 402:
+            raise SourceDenied(f"{self.where} says that the plan does not include this (402)", **where)
         if status == 403:
-            missing = told.get("missing_permissions")
-            names = f"; the token lacks {', '.join(map(str, missing))}" if isinstance(missing, list) and missing else ""
-            raise SourceDenied(f"{self.where} refuses this token (403){names}", **where)
+            raise SourceDenied(f"{self.where} refuses this token (403){_lacking(response)}", **where)
         if status == 404:
-            raise SourceError(f"{self.where} does not have this (404)", **where)
+            raise SourceError(f"{self.where} does not have this (404)" + (f": {missing}" if missing else ""), **where)
         if status == 429:
             raise SourceError(f"{self.where} limits how often it may be asked (429); try again in a minute", **where)
-        if 300 <= status < 400:
+        if status < 400:
             raise SourceNonsense(f"{self.where} sends elsewhere ({status}); name the final URL", **where)
         raise SourceError(f"{self.where} answered {status}", **where)
 
 
-def _seconds(text: str | None) -> float:
+def _lacking(response: httpx.Response) -> str:
+    """Which permissions a refusal names."""
     try:
-        return max(0.0, min(float(text or 1), LONGEST_WAIT_S))
+        told = response.json()
+    except (ValueError, RecursionError):
+        return ""
+    names = told.get("missing_permissions") if isinstance(told, dict) else None
+    good = [name for name in names if isinstance(name, str) and len(name) < 100] if isinstance(names, list) else []
+    return f"; the token lacks {', '.join(good)}" if good else ""
+
+
+def _seconds(text: str | None) -> float:
+    """How long a rate limit asks to wait; a second where it does not say."""
+    try:
+        seconds = float(text or 1)
     except ValueError:
         return 1.0
+    return max(0.1, seconds) if math.isfinite(seconds) else 1.0

@@ -11,29 +11,30 @@ import secrets
 import string
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import psycopg
 from psycopg import sql
 
-from opsnb.config import AccessSpec, IdentitySpec
-from opsnb.errors import SourceError
+from opsnb.errors import SourceDenied, SourceError
 from opsnb.facts import Facts
 from opsnb.sources.postgres import Connection, Postgres
 
 CAP = 10_000
-"""Rows looked at per table and identity."""
+"""Rows looked at per table and caller."""
 COLUMNS = ("identity", "caller", "table", "expected", "seen", "leaked", "missing", "capped", "sqlstate", "cause", "seconds")
 BUDGET_S = 60.0
+SEARCH_MS = 1000
+"""How long somebody who owns rows of a table is looked for."""
 FIREBASE_SUBJECT_LENGTH = 28
-NOT_ASKED = "OPSNB"
-"""In place of an SQLSTATE: the time budget ended before this cell was asked."""
+USER_ID = "%(user_id)s"
 
 _CAUSES = {
-    "22P02": "a policy casts the subject to another type, which fails (auth.uid() does so for subjects that are no UUID)",
-    "42501": "the role has no privilege on the table",
+    "22P02": "a policy casts the subject to uuid or another type it is not (auth.uid() does so)",
+    "42501": "the role has no privilege on the table, or on what a policy reads",
     "42703": "a policy names a column that does not exist",
     "42P01": "a policy names a table that does not exist",
     "42P17": "a policy reads its own table, without end",
@@ -41,6 +42,30 @@ _CAUSES = {
     "57014": "the policy took longer than the time-out",
     "55P03": "something else holds a lock on the table",
 }
+_UNDECLARED = {
+    "42P01": "the table, or one the release's expression names, does not exist",
+    "42703": "a column of the release's expression, or its key, does not exist",
+    "42883": "the release's expression compares types that cannot be compared",
+    "57014": "counting the rows the release allows took longer than the time-out",
+    "55P03": "something else holds a lock on the table",
+}
+
+
+class Identity(Protocol):
+    """What of a release's identity provider matters here."""
+
+    issuer: str
+    project_id: str
+    subject_column: str
+    role_column: str
+    id_column: str
+
+
+class Access(Protocol):
+    """What the release says of one table. `key` is unique; an expression may name the caller's id as %(user_id)s."""
+
+    key: str
+    select: Mapping[Any, str]
 
 
 @dataclass(frozen=True)
@@ -49,22 +74,25 @@ class Caller:
 
     identity: str
     role: str
-    claims: dict[str, str]
+    claims: Mapping[str, str]
     user_id: str = ""
 
     @property
     def shown(self) -> str:
-        """Eight characters that tell callers apart and nobody who they are."""
-        return hashlib.sha256(json.dumps(self.claims, sort_keys=True).encode()).hexdigest()[:8] if self.claims else ""
+        """Eight characters that tell callers apart and nobody who they are; '' for one without a subject."""
+        subject = self.claims.get("sub", "")
+        return hashlib.sha256(subject.encode()).hexdigest()[:8] if subject else ""
 
 
 def matrix(
-    db: Postgres, *, access: Mapping[str, AccessSpec], identity: IdentitySpec, known: Mapping[str, str], schema: str = "public",
+    db: Postgres, *, access: Mapping[str, Access], identity: Identity, known: Mapping[str, str], schema: str = "public",
     cap: int = CAP, budget_s: float = BUDGET_S,
 ) -> Facts:  # fmt: skip
     """One row per table and caller: COLUMNS. *known* are ids of callers to ask for in any case (identity → user id).
 
-    A policy that raises is a row with its SQLSTATE and cause, never "no rows". Cells the time budget cut carry NOT_ASKED.
+    Besides them, for each table and identity somebody is sampled who owns rows of it. A policy that raises is a row with its SQLSTATE
+    and cause, never "no rows". A cell that could not be asked, or that the time budget cut, has no numbers, and its cause says why.
+    SourceDenied where the reading role may not become the callers, or is itself bound by row-level security.
     """
 
     def ask(connection: Connection) -> pd.DataFrame:
@@ -73,156 +101,197 @@ def matrix(
         people = list(callers(connection, identity, known))
         for table, said in access.items():
             name = table if "." in table else f"{schema}.{table}"
-            owners = _owners(connection, name, said, identity, {person.user_id for person in people})
+            late = time.monotonic() >= ends
+            owners = [] if late else list(_owners(connection, name, said, identity, {person.user_id for person in people}))
             for caller in (person for person in (*people, *owners) if person.identity in said.select):
-                late = time.monotonic() >= ends
-                rows.append(_not_asked(table, caller) if late else visible(connection, table, name, said, caller, cap))
-        return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
+                if time.monotonic() >= ends:
+                    rows.append(_unasked(table, caller, "not asked: the time budget was used up"))
+                else:
+                    rows.append({**_cell(connection, name, said.key, said.select[caller.identity], caller, cap), "table": table})
+        return _typed(rows)
 
-    question = (  # in words: what is run is composed by psycopg.sql below
-        "begin; set local role <role>; select set_config('request.jwt.claims', <claims of the caller>, true);\n"
-        f"select count(*) from (select <key> from <table> limit {cap + 1}) …; rollback;\n"
-        f"-- {len(access)} tables, as: anon, a stranger, {', '.join(known)}, and owners of rows sampled for each table"
-    )
-    return db.ask(question, ask)
+    asked_as = ", ".join(("anon", "a stranger", *known))
+    question = f"{_question(cap)}\n-- {len(access)} tables, as: {asked_as}, and owners of rows sampled for each table"
+    return db.ask(question, ask, within_s=budget_s + 30)
 
 
-def callers(connection: Connection, identity: IdentitySpec, known: Mapping[str, str]) -> Iterator[Caller]:
-    """Nobody, a stranger, and the *known* callers (identity → user id) as the database has them."""
-    yield Caller("anon", "anon", {})
+def visible(
+    db: Postgres, *, table: str, key: str, identity: str, claims: Mapping[str, str], role: str, expected_sql: str,
+    params: Mapping[str, str], cap: int = CAP,
+) -> Facts:  # fmt: skip
+    """One row, COLUMNS: what *role* with *claims* sees of *table* (schema.table) against the rows *expected_sql* allows.
+
+    *expected_sql* is trusted text of a release: ``none``, ``all`` or an expression over a row, with %(user_id)s from *params*.
+    """
+    caller = Caller(identity, role, claims, params.get("user_id", ""))
+    question = f"{_question(cap)}\n-- {table} as {identity}"
+    return db.ask(question, lambda connection: _typed([_cell(connection, table, key, expected_sql, caller, cap)]), within_s=60)
+
+
+def callers(connection: Connection, identity: Identity, known: Mapping[str, str]) -> Iterator[Caller]:
+    """Nobody, a stranger, and the *known* callers (identity → user id) as far as the database has them."""
+    yield Caller("anon", "anon", {"role": "anon"})
     alphabet = string.ascii_letters + string.digits
     yield _signed_in("stranger", "".join(secrets.choice(alphabet) for _ in range(FIREBASE_SUBJECT_LENGTH)), identity)
     for kind, user_id in known.items():
-        found = connection.execute(
-            _people(identity, sql.SQL("caller_.{id}::text = %(known)s")), {"kind": kind, "known": user_id, "n": 1}
-        ).fetchall()
+        with _unbound(connection):
+            statement = _people(identity, sql.SQL("caller_.{id}::text = %(known)s").format(id=sql.Identifier(identity.id_column)))
+            found = connection.execute(statement, {"kind": kind, "known": user_id}).fetchall()
         for each_id, subject in found:
             yield _signed_in(kind, subject, identity, each_id)
 
 
-def _owners(connection: Connection, name: str, said: AccessSpec, identity: IdentitySpec, but: set[str]) -> Iterator[Caller]:
+def _owners(connection: Connection, name: str, said: Access, identity: Identity, but: set[str]) -> Iterator[Caller]:
     """For every identity whose rows the release names by %(user_id)s: somebody who owns some, from a random place on.
 
-    A sample that owns nothing proves nothing. Looking for an owner is bounded by the statement time-out; where it ends, the known
-    callers have to do.
+    A sample that owns nothing proves nothing. The search is short; where it ends without anybody, the known callers have to do.
     """
     start = f"{secrets.randbelow(0x100):02x}000000-0000-4000-8000-000000000000"
+    whose = sql.Identifier(identity.id_column)
     for kind, expression in said.select.items():
-        if "%(user_id)s" not in expression:
+        if USER_ID not in expression:
             continue
-        owns = sql.SQL(
-            "exists (select from {table} where {condition}) and not caller_.{id}::text = any(%(but)s) "
-            "and caller_.{id}::text {side} %(from)s"
-        )
-        own = sql.SQL(expression.replace("%(user_id)s", "caller_." + sql.Identifier(identity.id_column).as_string()))
+        own = sql.SQL(expression.replace(USER_ID, f"caller_.{whose.as_string()}"))
         for side in (">=", "<"):
-            condition = owns.format(
-                table=sql.Identifier(*name.split(".")), condition=own, id=sql.Identifier(identity.id_column), side=sql.SQL(side)
-            )
+            owns = sql.SQL(
+                "exists (select from {table} where {own}) and not caller_.{id}::text = any(%(but)s) and caller_.{id}::text {side} %(from)s"
+            ).format(table=_name(name), own=own, id=whose, side=sql.SQL(side))
             try:
-                found = connection.execute(
-                    _people(identity, condition), {"kind": kind, "but": sorted(but), "from": start, "n": 1}
-                ).fetchall()
-            except psycopg.errors.QueryCanceled:
-                break
-            if found:
-                yield _signed_in(str(kind), found[0][1], identity, found[0][0])
+                with _unbound(connection):
+                    connection.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(SEARCH_MS)))
+                    found = connection.execute(_people(identity, owns), {"kind": kind, "but": sorted(but), "from": start}).fetchone()
+            except psycopg.Error as error:
+                if error.sqlstate is None:
+                    raise
+                break  # too slow, or an expression that is wrong: asking the known callers says which
+            if found is not None:
+                yield _signed_in(str(kind), found[1], identity, found[0])
                 break
 
 
-def _people(identity: IdentitySpec, condition: sql.SQL | sql.Composed) -> sql.Composed:
-    """Ids and subjects of up to n users of a kind for whom *condition* holds, in the order of the ids."""
+def _people(identity: Identity, condition: sql.Composable) -> sql.Composed:
+    """Id and subject of the first user of a kind for whom *condition* holds, in the order of the ids."""
     schema, table, subject = identity.subject_column.split(".")
-    where = condition.format(id=sql.Identifier(identity.id_column)) if isinstance(condition, sql.SQL) else condition
     return sql.SQL(
-        "select caller_.{id}::text, caller_.{subject}::text from {table} caller_ where caller_.{role}::text = %(kind)s and {where} "
-        "order by caller_.{id} limit %(n)s"
+        "select caller_.{id}::text, caller_.{subject}::text from {table} caller_ where caller_.{role}::text = %(kind)s "
+        "and caller_.{subject} is not null and {condition} order by caller_.{id} limit 1"
     ).format(
         id=sql.Identifier(identity.id_column), subject=sql.Identifier(subject), table=sql.Identifier(schema, table),
-        role=sql.Identifier(identity.role_column), where=where,
+        role=sql.Identifier(identity.role_column), condition=condition,
     )  # fmt: skip
 
 
-def visible(connection: Connection, table: str, name: str, said: AccessSpec, caller: Caller, cap: int) -> dict[str, Any]:
-    """One cell: what *caller* may see, sees, sees too much and misses."""
-    row: dict[str, Any] = {
-        "identity": caller.identity,
-        "caller": caller.shown,
-        "table": table,
-        "sqlstate": "",
-        "cause": "",
-        "capped": False,
-    }
+def _cell(connection: Connection, name: str, key: str, expression: str, caller: Caller, cap: int) -> dict[str, Any]:
+    """One row: what *caller* may see of *name*, sees, sees too much and misses, all of one snapshot.
+
+    Where there are more than *cap* rows, leaked and missing are exact for the rows that were looked at.
+    """
     started = time.perf_counter()
-    relation = sql.Identifier(*name.split("."))
-    allowed = _allowed(connection, relation, said, caller, cap)
+    row = {**_unasked(name, caller, ""), "capped": False}
+    rows = sql.SQL("{key} as k from {table}").format(key=sql.Identifier(key), table=_name(name))
+    condition, params = _condition(expression, caller), {"user_id": caller.user_id}
+    declared = True
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute(sql.SQL("set local role {}").format(sql.Identifier(caller.role)))
-            connection.execute("select set_config('request.jwt.claims', %s, true)", (json.dumps(caller.claims) if caller.claims else "",))
-            counted = connection.execute(
-                sql.SQL(
-                    "select count(*), count(*) filter (where k = any(%s)) from (select {key}::text as k from {table} limit {most}) as rows"
-                ).format(key=sql.Identifier(said.key), table=relation, most=sql.Literal(cap + 1)),
-                (allowed,),
-            ).fetchone()
+            # calls go on while this asks: a row that comes between two snapshots would look like a leak
+            connection.execute("set transaction isolation level repeatable read")
+            with _unbound(connection):
+                allowed = _keys(connection, sql.SQL("{} where {} limit {}").format(rows, condition, sql.Literal(cap + 1)), params)
+            declared = False
+            row |= {"expected": min(len(allowed), cap), "capped": len(allowed) > cap}
+            with connection.transaction(force_rollback=True):
+                _become(connection, caller)
+                seen = _keys(connection, sql.SQL("{} limit {}").format(rows, sql.Literal(cap + 1)))
+                found = set(seen)
+                if len(seen) > cap:
+                    these = sql.SQL("{} where {} = any(%(keys)s)").format(rows, sql.Identifier(key))
+                    found = set(_keys(connection, these, {"keys": allowed}))
+            may = set(allowed)
+            if len(allowed) > cap:
+                these = sql.SQL("{} where {} = any(%(keys)s) and {}").format(rows, sql.Identifier(key), condition)
+                with _unbound(connection):
+                    may = set(_keys(connection, these, {**params, "keys": seen}))
+            row |= {
+                "seen": min(len(seen), cap), "capped": max(len(seen), len(allowed)) > cap,
+                "leaked": sum(each not in may for each in seen), "missing": sum(each not in found for each in allowed),
+            }  # fmt: skip
     except psycopg.Error as error:
-        if error.sqlstate is None:
+        state = error.sqlstate
+        if state is None or (declared and state not in _UNDECLARED):
             raise
-        cause = _CAUSES.get(error.sqlstate, "a policy or the table raised an error")
-        return {
-            **row,
-            "expected": len(allowed),
-            "seen": 0,
-            "leaked": 0,
-            "missing": len(allowed),
-            "sqlstate": error.sqlstate,
-            "cause": cause,
-            "seconds": time.perf_counter() - started,
-        }
-    assert counted is not None
-    seen, hits = int(counted[0]), int(counted[1])
-    capped = seen > cap or len(allowed) > cap
-    # a cut-off look cannot tell what is missing
-    missing = 0 if capped else len(allowed) - hits
-    return {
-        **row,
-        "expected": len(allowed),
-        "seen": seen,
-        "leaked": seen - hits,
-        "missing": missing,
-        "capped": capped,
-        "seconds": time.perf_counter() - started,
-    }
+        if declared:  # the caller was not asked at all: no verdict on a policy
+            row["cause"] = f"{_UNDECLARED[state]} (SQLSTATE {state})"
+        else:
+            row |= {"sqlstate": state, "cause": _CAUSES.get(state, "a policy or the table raised an error")}
+    return {**row, "seconds": time.perf_counter() - started}
 
 
-def _allowed(connection: Connection, relation: sql.Composable, said: AccessSpec, caller: Caller, cap: int) -> list[str]:
-    """The keys of the rows the release allows, read by the reading role, which row-level security does not bind."""
-    expression = {str(kind): text for kind, text in said.select.items()}[caller.identity].strip()
-    if expression == "none":
-        return []
-    condition = sql.SQL("true") if expression == "all" else sql.SQL(expression)
-    statement = sql.SQL("select {key}::text from {table} where {condition} limit {most}").format(
-        key=sql.Identifier(said.key), table=relation, condition=condition, most=sql.Literal(cap + 1)
-    )
-    if expression != "all" and "%(user_id)s" in expression and not caller.user_id:
-        raise SourceError(f"the access matrix allows {caller.identity} rows by %(user_id)s, but such a caller has no id", source="postgres")
-    return [str(key) for (key,) in connection.execute(statement, {"user_id": caller.user_id or None}).fetchall()]
+@contextmanager
+def _unbound(connection: Connection) -> Iterator[None]:
+    """A piece of a transaction as the reading role, which must not be bound by row-level security: what it counts would be wrong."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local row_security = off")  # an error instead of fewer rows
+            yield
+    except psycopg.errors.InsufficientPrivilege:
+        raise SourceDenied(
+            "the reading role may not read past row-level security, so it cannot count what others should see; "
+            "it needs BYPASSRLS and pg_read_all_data, see opsnb/sql/roles/opsnb_reader.sql",
+            source="postgres",
+        ) from None
 
 
-def _signed_in(kind: str, subject: str, identity: IdentitySpec, user_id: str = "") -> Caller:
+def _become(connection: Connection, caller: Caller) -> None:
+    try:
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(caller.role)))
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue):
+        raise SourceDenied(
+            f"the reading role may not become {caller.role}, or there is no such role; see opsnb/sql/roles/opsnb_reader.sql",
+            source="postgres",
+        ) from None
+    connection.execute("select pg_catalog.set_config('request.jwt.claims', %s, true)", (json.dumps(dict(caller.claims)),))
+
+
+def _keys(connection: Connection, rest: sql.Composable, params: Mapping[str, Any] | None = None) -> list[Any]:
+    return [key for (key,) in connection.execute(sql.SQL("select {}").format(rest), params or {}).fetchall()]
+
+
+def _condition(expression: str, caller: Caller) -> sql.Composable:
+    """The release's expression as SQL; SourceError where it needs an id the caller does not have."""
+    text = expression.strip()
+    if text in ("none", "all"):
+        return sql.SQL("false" if text == "none" else "true")
+    if USER_ID in text and not caller.user_id:
+        raise SourceError(f"the access matrix allows {caller.identity} rows by {USER_ID}, but such a caller has no id", source="postgres")
+    return sql.SQL("({})").format(sql.SQL(text))
+
+
+def _name(name: str) -> sql.Identifier:
+    return sql.Identifier(*name.split("."))
+
+
+def _question(cap: int) -> str:
+    return "\n".join((
+        "begin; set transaction isolation level repeatable read;",
+        "set local role <role>; select set_config('request.jwt.claims', <claims of the caller>, true);",
+        f"select <key> from <table> limit {cap + 1}; rollback;",
+    ))  # fmt: skip
+
+
+def _signed_in(kind: str, subject: str, identity: Identity, user_id: str = "") -> Caller:
     claims = {"sub": subject, "user_id": subject, "role": "authenticated", "iss": identity.issuer, "aud": identity.project_id}
     return Caller(kind, "authenticated", claims, user_id)
 
 
-def _not_asked(table: str, caller: Caller) -> dict[str, Any]:
+def _unasked(table: str, caller: Caller, cause: str) -> dict[str, Any]:
+    """A cell without numbers."""
     return {
-        "identity": caller.identity, "caller": caller.shown, "table": table,
-        "expected": None, "seen": None, "leaked": None, "missing": None,
-        "capped": True, "sqlstate": NOT_ASKED, "cause": "not asked: the time budget of the phase was used up", "seconds": 0.0,
+        "identity": caller.identity, "caller": caller.shown, "table": table, "expected": None, "seen": None, "leaked": None,
+        "missing": None, "capped": True, "sqlstate": "", "cause": cause, "seconds": 0.0,
     }  # fmt: skip
 
 
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
+def _typed(rows: list[dict[str, Any]]) -> pd.DataFrame:
     counts = dict.fromkeys(("expected", "seen", "leaked", "missing"), "Int64")
-    return table.astype({**counts, "capped": "boolean", "sqlstate": "string", "cause": "string", "seconds": "Float64"})
+    texts = dict.fromkeys(("identity", "caller", "table", "sqlstate", "cause"), "string")
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({**texts, **counts, "capped": "boolean", "seconds": "Float64"})

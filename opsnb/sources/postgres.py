@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+import math
+import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from opsnb.errors import SourceDenied, SourceError, SourceTimeout, UsageError
+from opsnb.errors import SourceError, SourceNonsense, SourceTimeout, UsageError
 from opsnb.facts import Facts
-from opsnb.sources.statements import Statement, statement
+from opsnb.sources.refusals import SOURCE, may_pass, no_connection, translated
+from opsnb.sources.statements import Column, Statement, statement
 
-SOURCE = "postgres"
 TRANSACTION_POOLER_PORT = "6543"
+CONNECT_TRIES = 3
+GRACE_S = 2.0
+"""How long past its time-out a statement may stay silent before the server counts as gone."""
 Connection = psycopg.Connection[TupleRow]
-T = TypeVar("T")
 
 # pandas' nullable types: a NULL stays a NULL and never becomes a NaN that compares as false
 _DTYPES: dict[str, str] = {
-    "text": "string", "boolean": "boolean", "integer": "Int64", "bigint": "Int64", "smallint": "Int64", "float8": "Float64",
-    "numeric": "Float64", "timestamptz": "datetime64[us, UTC]",
+    "text": "string", "uuid": "string", "boolean": "boolean", "smallint": "Int64", "integer": "Int64", "bigint": "Int64",
+    "float8": "Float64", "numeric": "Float64", "timestamptz": "datetime64[us, UTC]",
 }  # fmt: skip
+_FROM_DRIVER: dict[str, Callable[[Any], Any]] = {"uuid": str, "numeric": float}
+
+# set once connected rather than in the start-up packet: poolers drop its `options`, or use them for themselves
+_SESSION = """
+select pg_catalog.set_config(name, value, false)
+from unnest(%(names)s::text[], %(values)s::text[]) as setting (name, value)
+"""
 
 
 class Postgres:
-    """One reading connection, opened when first asked. Close it, or use it as a context manager."""
+    """One reading connection, opened when first asked and again after it was lost. Close it, or use it as a context manager.
+
+    Every statement is its own short transaction. UsageError for a DSN that is none, or one that names the transaction pooler's port
+    (unless *allow_transaction_pooler*): session settings, and so read-only and the time-outs, do not hold there.
+    """
 
     def __init__(
         self,
@@ -42,40 +59,57 @@ class Postgres:
         statement_timeout_ms: float = 5000,
         lock_timeout_ms: float = 50,
         connect_timeout_s: float = 5,
+        allow_transaction_pooler: bool = False,
     ) -> None:
         self._dsn = dsn
-        self._phase = phase
-        self._options = (
-            f"-c default_transaction_read_only=on -c statement_timeout={statement_timeout_ms:.0f} -c lock_timeout={lock_timeout_ms:.0f} "
-            "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
-        )
-        self._connect_timeout_s = connect_timeout_s
+        self._application = f"opsnb/{phase}"
+        # 0 would mean "for ever", to Postgres and to libpq
+        self._statement_timeout_ms = max(1, round(statement_timeout_ms))
+        self._lock_timeout_ms = max(1, round(lock_timeout_ms))
+        self._connect_timeout_s = max(2, math.ceil(connect_timeout_s))  # libpq knows whole seconds, two at least
+        self._allow_transaction_pooler = allow_transaction_pooler
         self._connection: Connection | None = None
 
     def query(self, name: str, **params: Any) -> Facts:
-        """The rows of opsnb/sql/postgres/<name>.sql with the columns its header names."""
+        """The rows of opsnb/sql/postgres/<name>.sql with the columns its header names; an empty answer keeps them."""
         asked = statement("postgres", name)
-        asked.require(set(params))
-        return self._facts(asked.text, lambda connection: frame(connection.execute(asked.text.encode(), _bound(params)), asked))
+        asked.require(params)
+        return self.ask(asked.text, lambda connection: frame(_execute(connection, asked, params), asked))
 
     def timed(self, name: str, *, times: int, **params: Any) -> Facts:
-        """How long *name* takes, asked *times* times: one row per answer, `milliseconds` (null where it did not come)."""
+        """How long *name* takes, asked *times* times: one row per answer, `milliseconds`. One that fails fails them all."""
         asked = statement("postgres", name)
-        asked.require(set(params))
+        asked.require(params)
 
         def measure(connection: Connection) -> pd.DataFrame:
             taken: list[float] = []
             for _ in range(times):
                 started = time.perf_counter()
-                connection.execute(asked.text.encode(), _bound(params)).fetchall()
+                _execute(connection, asked, params).fetchall()
                 taken.append((time.perf_counter() - started) * 1000)
             return pd.DataFrame({"milliseconds": pd.array(taken, dtype="Float64")})
 
-        return self._facts(f"{asked.text}\n-- asked {times} times", measure)
+        return self.ask(f"{asked.text}\n-- asked {times} times", measure, within_s=times * self._patience_s)
 
-    def ask(self, question: str, answer: Callable[[Connection], pd.DataFrame]) -> Facts:
-        """Facts from what *answer* does with the connection; *question* says it in words. For doors beside this one."""
-        return self._facts(question, answer)
+    def facts(self) -> Facts:
+        """The server that answers, one row: version, now, role, in_recovery and what else `server` names."""
+        return self.query("server")
+
+    def ask(self, question: str, answer: Callable[[Connection], pd.DataFrame], *, within_s: float | None = None) -> Facts:
+        """Facts from what *answer* does with the connection; *question* says it in words. For doors beside this one.
+
+        After *within_s* (a statement's time-out, where not given) without an end the connection is cut: SourceTimeout.
+        """
+        started = time.perf_counter()
+        try:
+            with translated(question):
+                connection = self._open()
+                started = time.perf_counter()  # what was asked is timed, not the connecting
+                with _cut_after(connection, within_s or self._patience_s):
+                    table = answer(connection)
+        except SourceError as error:
+            return Facts(SOURCE, question, time.perf_counter() - started, error=error)
+        return Facts(SOURCE, question, time.perf_counter() - started, answer=table)
 
     def close(self) -> None:
         """Gives the connection back; safe to call twice."""
@@ -90,108 +124,108 @@ class Postgres:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _facts(self, question: str, answer: Callable[[Connection], pd.DataFrame]) -> Facts:
-        started = time.perf_counter()
-        try:
-            with translated(question):
-                connection = self._open()
-                started = time.perf_counter()  # what was asked is timed, not the connecting
-                table = answer(connection)
-        except SourceError as error:
-            if self._connection is not None and self._connection.closed:
-                self._connection = None  # the next question may try again; this one is lost
-            return Facts(SOURCE, question, time.perf_counter() - started, error=error)
-        return Facts(SOURCE, question, time.perf_counter() - started, answer=table)
+    @property
+    def _patience_s(self) -> float:
+        return self._statement_timeout_ms / 1000 + GRACE_S
 
     def _open(self) -> Connection:
+        """The connection; a new one where there is none or the last one was lost."""
         if self._connection is not None and not self._connection.closed:
             return self._connection
-        secret = self._dsn.get_secret_value()
+        self._connection = None
+        parts = self._parts()
+        where = f"{parts.get('host') or parts.get('hostaddr') or 'the local socket'}:{parts.get('port') or 5432}"
         try:
-            parts = conninfo_to_dict(secret)
+            for attempt in Retrying(
+                stop=stop_after_attempt(CONNECT_TRIES), wait=wait_exponential(0.2, max=1), retry=retry_if_exception(may_pass), reraise=True
+            ):
+                with attempt:
+                    connection = psycopg.connect(**parts, autocommit=True, prepare_threshold=None)
+        except psycopg.Error as error:
+            raise no_connection(error, where, self._connect_timeout_s) from None
+        try:
+            with _cut_after(connection, self._patience_s):
+                self._prepare(connection)
+        except BaseException:
+            connection.close()  # without its settings it could write and wait
+            raise
+        self._connection = connection
+        return connection
+
+    def _parts(self) -> dict[str, Any]:
+        try:
+            parts = conninfo_to_dict(self._dsn.get_secret_value())
         except psycopg.ProgrammingError:
             raise UsageError(
-                "the DSN of the environment's postgres.dsn is not one; expected postgresql://user:password@host:5432/database"
+                "postgres.dsn of the environment is not a DSN; expected postgresql://user:password@host:5432/database"
             ) from None
-        if str(parts.get("port")) == TRANSACTION_POOLER_PORT:
+        if TRANSACTION_POOLER_PORT in str(parts.get("port")).split(",") and not self._allow_transaction_pooler:
             raise UsageError(
-                "postgres.dsn names port 6543, the transaction pooler, which keeps no session settings; "
+                f"postgres.dsn names port {TRANSACTION_POOLER_PORT}, the transaction pooler, where neither read-only nor time-outs hold; "
                 "use session mode: port 5432 of the same host"
             )
-        where = f"{parts.get('host') or 'the local socket'}:{parts.get('port') or 5432}"
-        for attempt in Retrying(
-            stop=stop_after_attempt(3), wait=wait_exponential(0.2, max=1), retry=retry_if_exception_type(_Unreachable), reraise=True
-        ):
-            with attempt:
-                try:
-                    self._connection = psycopg.connect(
-                        secret, autocommit=True, prepare_threshold=None, application_name=f"opsnb/{self._phase}", options=self._options,
-                        connect_timeout=max(2, round(self._connect_timeout_s)),
-                    )  # fmt: skip
-                except psycopg.errors.ConnectionTimeout:
-                    raise SourceTimeout(f"{where} did not answer within {self._connect_timeout_s:g} s", source=SOURCE) from None
-                except psycopg.OperationalError as error:
-                    raise _unreachable(error, where) from None
-        assert self._connection is not None
-        return self._connection
+        # a network that swallows packets is noticed after about half a minute
+        alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+        own = {"application_name": self._application, "connect_timeout": self._connect_timeout_s, "client_encoding": "UTF8"}
+        return {**alive, **parts, **own}
 
-
-class _Unreachable(SourceError):
-    """Worth another try."""
-
-
-def _unreachable(error: psycopg.OperationalError, where: str) -> SourceError:
-    text = str(error)  # libpq's text may quote the DSN: it is read here and never shown
-    if "refused" in text:
-        return _Unreachable(f"nothing listens at {where}; is the database running?", source=SOURCE)
-    if "could not translate host name" in text or "resolve" in text:
-        return SourceError(f"the host of {where} is not known; look at postgres.dsn", source=SOURCE)
-    if "password authentication failed" in text or "no pg_hba.conf entry" in text or "does not exist" in text:
-        return SourceDenied(f"{where} refused the role or its password; look at postgres.dsn", source=SOURCE)
-    if "certificate" in text or "SSL" in text:
-        return SourceError(f"{where}: the encrypted connection was refused; look at sslmode and sslrootcert of postgres.dsn", source=SOURCE)
-    return _Unreachable(f"no connection to {where}; is the database running and reachable from here?", source=SOURCE)
-
-
-@contextmanager
-def translated(question: str) -> Iterator[None]:
-    """Psycopg's errors as ours, in a sentence; DETAIL and messages may quote rows and never leave."""
-    try:
-        yield
-    except psycopg.errors.QueryCanceled:
-        raise SourceTimeout("the statement took longer than its time-out and was stopped", source=SOURCE, question=question) from None
-    except psycopg.errors.LockNotAvailable:
-        raise SourceTimeout(
-            "something else holds a lock on what was asked; it was not waited for", source=SOURCE, question=question
-        ) from None
-    except psycopg.errors.InsufficientPrivilege:
-        raise SourceDenied(
-            "the role may not read this; see opsnb/sql/roles/opsnb_reader.sql for the rights it needs", source=SOURCE, question=question
-        ) from None
-    except psycopg.errors.UndefinedTable:
-        raise SourceError("a table that was asked for does not exist (42P01)", source=SOURCE, question=question) from None
-    except psycopg.errors.UndefinedColumn:
-        raise SourceError("a column that was asked for does not exist (42703)", source=SOURCE, question=question) from None
-    except psycopg.Error as error:
-        lost = "; the connection was lost" if isinstance(error, psycopg.OperationalError) else ""
-        state = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
-        raise SourceError(f"the database refused the statement ({state}){lost}", source=SOURCE, question=question) from None
-    except SourceError as error:
-        error.question = error.question or question
-        raise
+    def _prepare(self, connection: Connection) -> None:
+        settings = {
+            "default_transaction_read_only": "on",
+            "statement_timeout": str(self._statement_timeout_ms),
+            "lock_timeout": str(self._lock_timeout_ms),
+            "idle_in_transaction_session_timeout": "30000",
+            "TimeZone": "UTC",
+        }
+        connection.execute(_SESSION, {"names": list(settings), "values": list(settings.values())})
 
 
 def frame(cursor: psycopg.Cursor[TupleRow], asked: Statement) -> pd.DataFrame:
-    """The cursor's rows with the statement's columns and pandas' nullable types; an empty answer keeps its columns."""
+    """The cursor's rows with the columns the header names and pandas' nullable types; SourceNonsense where they differ."""
     names = [column.name for column in cursor.description or ()]
+    declared = [column.name for column in asked.columns]
+    if names != declared:
+        raise SourceNonsense(
+            f"{asked.name} answered the columns {', '.join(names) or 'none'}; its header names {', '.join(declared)}", source=SOURCE
+        )
     rows = cursor.fetchall()
-    types = {column.name: _DTYPES.get(column.type) for column in asked.columns}
-    return pd.DataFrame(
-        {name: pd.Series([row[place] for row in rows], dtype=types.get(name) or "object") for place, name in enumerate(names)},
-        columns=names,
-    )
+    return pd.DataFrame({column.name: _series([row[place] for row in rows], column, asked) for place, column in enumerate(asked.columns)})
 
 
-def _bound(params: dict[str, Any]) -> dict[str, Any] | None:
+def _series(values: list[Any], column: Column, asked: Statement) -> pd.Series[Any]:
+    convert = _FROM_DRIVER.get(column.type)
+    if convert is not None:
+        values = [None if value is None else convert(value) for value in values]
+    try:
+        return pd.Series(values, dtype=_DTYPES.get(column.type, "object"))
+    except (TypeError, ValueError):
+        raise SourceNonsense(f"{asked.name}: {column.name} is not the {column.type} its header says", source=SOURCE) from None
+
+
+def _execute(connection: Connection, asked: Statement, params: dict[str, Any]) -> psycopg.Cursor[TupleRow]:
     """Arrays are lists to psycopg; without parameters there are none, so that a literal % stays one."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()} or None
+    bound = {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+    return connection.execute(asked.text.encode(), bound or None)
+
+
+@contextmanager
+def _cut_after(connection: Connection, seconds: float) -> Iterator[None]:
+    """Cuts the connection where the block does not end in time: a server that is stopped keeps no time-out of its own."""
+    cut = threading.Event()
+
+    def act() -> None:
+        cut.set()
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except psycopg.Error:
+        if not cut.is_set():
+            raise
+        raise SourceTimeout(f"the server stopped answering; the connection was given up after {seconds:g} s", source=SOURCE) from None
+    finally:
+        timer.cancel()

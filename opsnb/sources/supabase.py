@@ -6,65 +6,87 @@ import email.parser
 import email.policy
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pandas as pd
 from pydantic import SecretStr
 
-from opsnb.errors import SourceError, SourceNonsense
+from opsnb.errors import SourceError
 from opsnb.facts import Facts, asked
 from opsnb.sources.http import Http
+from opsnb.sources.shapes import TIME_DTYPE, Kind, Shape
 
 SOURCE = "platform"
-FUNCTION_COLUMNS = ("slug", "id", "name", "status", "version", "verify_jwt", "created_at", "updated_at", "ezbr_sha256")
+FUNCTION_COLUMNS: Mapping[str, Kind] = {
+    "slug": "text", "id": "text", "name": "text", "status": "text", "version": "integer", "verify_jwt": "boolean",
+    "created_at": "epoch_ms", "updated_at": "epoch_ms", "ezbr_sha256": "text",
+}  # fmt: skip
+_POOLER: Mapping[str, Kind] = {
+    "database_type": "text", "db_host": "text", "db_port": "integer", "pool_mode": "text", "default_pool_size": "integer",
+    "max_client_conn": "integer",
+}  # fmt: skip
+_PGBOUNCER: Mapping[str, Kind] = {
+    "pool_mode": "text", "default_pool_size": "integer", "max_client_conn": "integer", "query_wait_timeout": "integer",
+    "reserve_pool_size": "integer", "server_idle_timeout": "integer", "server_lifetime": "integer",
+}  # fmt: skip
 
 
 class Supabase:
-    """One project. The token goes into a header and nowhere else."""
+    """One project. The token goes into a header and nowhere else.
+
+    The answer to an operation that lists nothing is a table without rows; a key the API may leave out is null, which is not false.
+    """
 
     def __init__(
-        self, url: str, ref: str, token: SecretStr, *, timeout_s: float = 10, transport: httpx.BaseTransport | None = None
-    ) -> None:
+        self, url: str, ref: str, token: SecretStr, *, timeout_s: float = 10, transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
         headers = {"authorization": f"Bearer {token.get_secret_value()}"}
-        self._http = Http(url, source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport)
+        self._http = Http(url.rstrip("/"), source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport, sleep=sleep)
         self.ref = ref
 
     @asked(SOURCE)
     def project(self) -> tuple[str, pd.DataFrame]:
-        """One row: name, region, status, postgres version."""
-        path, body = self._read("", dict)
-        database = body.get("database") or {}
-        row = {"name": body.get("name"), "region": body.get("region"), "status": body.get("status"), "postgres": database.get("version")}
-        return path, pd.DataFrame([row])
+        """One row: name, region, status (ACTIVE_HEALTHY …), postgres (its version)."""
+        shape, body = self._read("")
+        project = shape.mapping(body)
+        version = shape.value(shape.mapping(project.get("database"), "database"), "version", "text")
+        table = shape.table([project], {"name": "text", "region": "text", "status": "text"}, required=("status",))
+        return shape.question, table.assign(postgres=pd.Series([version], dtype="string"))
 
     @asked(SOURCE)
     def health(self, services: Sequence[str] = ("db", "rest")) -> tuple[str, pd.DataFrame]:
         """One row per service: name, status (ACTIVE_HEALTHY …), healthy."""
-        path, body = self._read("/health", list, params=[("services", service) for service in services])
-        return path, _table(path, body, ("name", "status", "healthy"), required=("name", "status"))
+        shape, body = self._read("/health", params=[("services", service) for service in services])
+        columns: dict[str, Kind] = {"name": "text", "status": "text", "healthy": "boolean"}
+        return shape.question, shape.table(shape.entries(body), columns, required=("name", "status"))
 
     @asked(SOURCE)
     def functions(self) -> tuple[str, pd.DataFrame]:
-        """One row per edge function: FUNCTION_COLUMNS; times in UTC. Optional keys may be null, which is not false."""
-        path, body = self._read("/functions", list)
-        table = _table(path, body, FUNCTION_COLUMNS, required=("slug", "id", "status", "version"))
-        for column in ("created_at", "updated_at"):  # epoch milliseconds
-            table[column] = pd.to_datetime(pd.to_numeric(table[column], errors="coerce"), unit="ms", utc=True)
-        return path, table
+        """One row per edge function: FUNCTION_COLUMNS; times in UTC."""
+        shape, body = self._read("/functions")
+        required = ("slug", "id", "status", "version", "updated_at")
+        return shape.question, shape.table(shape.entries(body), FUNCTION_COLUMNS, required=required)
 
     def function_source(self, slug: str) -> Facts:
-        """One row per source file of *slug*: path, bytes, sha256. `extra["files"]` holds the contents, which are never shown."""
+        """One row per source file of *slug*: path, bytes, sha256. `extra["files"]` holds the contents, which are never shown.
+
+        Paths are the platform's text: whoever writes them to a disk looks at them first.
+        """
         found: dict[str, bytes] = {}
 
         @asked(SOURCE)
         def ask() -> tuple[str, pd.DataFrame]:
-            path = f"/v1/projects/{self.ref}/functions/{slug}/body"
-            response = self._http.get(path, headers={"accept": "multipart/form-data"})
-            found.update(_files(response, f"GET {path}"))
+            path = f"{self._project}/functions/{quote(slug, safe='')}/body"
+            response = self._http.get(path, headers={"accept": "multipart/form-data"}, missing=f"{slug} is not deployed")
+            found.update(_files(response, Shape(SOURCE, f"GET {path}")))
             rows = [(name, len(content), hashlib.sha256(content).hexdigest()) for name, content in sorted(found.items())]
-            return f"GET {path}", pd.DataFrame(rows, columns=["path", "bytes", "sha256"])
+            table = pd.DataFrame(rows, columns=["path", "bytes", "sha256"])
+            return f"GET {path}", table.astype({"path": "string", "bytes": "Int64", "sha256": "string"})
 
         facts = ask()
         facts.extra["files"] = found
@@ -73,129 +95,142 @@ class Supabase:
     @asked(SOURCE)
     def secrets(self) -> tuple[str, pd.DataFrame]:
         """One row per variable: name, digest (confidential: SHA-256 of the value), updated_at."""
-        path, body = self._read("/secrets", list)
-        table = _table(path, body, ("name", "value", "updated_at"), required=("name", "value"))
-        return path, table.rename(columns={"value": "digest"})
+        shape, body = self._read("/secrets")
+        table = shape.table(shape.entries(body), {"name": "text", "value": "text", "updated_at": "time"}, required=("name", "value"))
+        return shape.question, table.rename(columns={"value": "digest"})
+
+    @asked(SOURCE)
+    def api_key_names(self) -> tuple[str, pd.DataFrame]:
+        """One row per API key: name, type (legacy, publishable, secret). The keys themselves are dropped as they arrive."""
+        shape, body = self._read("/api-keys")
+        return shape.question, shape.table(shape.entries(body), {"name": "text", "type": "text"}, required=("name",))
 
     @asked(SOURCE)
     def third_party_auth(self) -> tuple[str, pd.DataFrame]:
         """One row per trusted identity provider: id, type, oidc_issuer_url, jwks_url, kids (of the keys the platform resolved)."""
-        path, body = self._read("/config/auth/third-party-auth", list)
-        table = _table(path, body, ("id", "type", "oidc_issuer_url", "jwks_url"), required=("id",))
-        table["kids"] = [", ".join(_kids(entry.get("resolved_jwks") or entry.get("custom_jwks"))) for entry in body]
-        return path, table
+        shape, body = self._read("/config/auth/third-party-auth")
+        entries = shape.entries(body)
+        columns: dict[str, Kind] = {"id": "text", "type": "text", "oidc_issuer_url": "text", "jwks_url": "text"}
+        kids = [", ".join(_kids(entry.get("resolved_jwks") or entry.get("custom_jwks"), shape)) for entry in entries]
+        return shape.question, shape.table(entries, columns, required=("id",)).assign(kids=pd.Series(kids, dtype="string"))
 
     @asked(SOURCE)
     def backups(self) -> tuple[str, pd.DataFrame]:
         """One row per way back: kind, status, at (UTC). Point-in-time recovery shows its window; what is switched off says so."""
-        path, body = self._read("/database/backups", dict)
-        rows = [
-            {
-                "kind": "physical backup" if each.get("is_physical_backup") else "logical backup",
-                "status": each.get("status"),
-                "at": str(each.get("inserted_at")),
-            }
-            for each in body.get("backups", [])
-        ]
-        window = body.get("physical_backup_data") or {}
+        shape, body = self._read("/database/backups")
+        answer = shape.mapping(body)
+        rows: list[tuple[str, str | None, pd.Timestamp | None]] = []
+        for each in shape.entries(answer.get("backups"), "backups"):
+            kind = "physical backup" if shape.value(each, "is_physical_backup", "boolean") else "logical backup"
+            rows.append((kind, shape.value(each, "status", "text"), shape.value(each, "inserted_at", "time")))
+        window = shape.mapping(answer.get("physical_backup_data"), "physical_backup_data")
         for which in ("earliest", "latest"):
-            moment = window.get(f"{which}_physical_backup_date_unix")
+            moment = shape.value(window, f"{which}_physical_backup_date_unix", "epoch_s")
             if moment is not None:
-                rows.append(
-                    {
-                        "kind": f"point in time, {which}",
-                        "status": "restorable",
-                        "at": pd.Timestamp(int(moment), unit="s", tz="UTC").isoformat(),
-                    }
-                )
-        rows.append({"kind": "point-in-time recovery", "status": "enabled" if body.get("pitr_enabled") else "not enabled", "at": ""})
-        return path, pd.DataFrame(rows, columns=["kind", "status", "at"])
+                rows.append((f"point in time, {which}", "restorable", moment))
+        enabled = shape.value(answer, "pitr_enabled", "boolean")
+        rows.append(("point-in-time recovery", "not told" if enabled is None else "enabled" if enabled else "not enabled", None))
+        table = pd.DataFrame(rows, columns=["kind", "status", "at"])
+        return shape.question, table.astype({"kind": "string", "status": "string", "at": TIME_DTYPE})
+
+    @asked(SOURCE)
+    def disk(self) -> tuple[str, pd.DataFrame]:
+        """One row: type, size_gb, iops, throughput_mibps of the disk as provisioned."""
+        shape, body = self._read("/config/disk")
+        columns: dict[str, Kind] = {"type": "text", "size_gb": "integer", "iops": "integer", "throughput_mibps": "integer"}
+        attributes = shape.mapping(shape.mapping(body).get("attributes"), "attributes")
+        return shape.question, shape.table([attributes], columns, required=("size_gb",))
 
     @asked(SOURCE)
     def disk_util(self) -> tuple[str, pd.DataFrame]:
-        """One row: fs_size_bytes, fs_avail_bytes, fs_used_bytes of the whole disk."""
-        path, body = self._read("/config/disk/util", dict)
-        metrics = body.get("metrics") or {}
-        return path, pd.DataFrame([{name: metrics.get(name) for name in ("fs_size_bytes", "fs_avail_bytes", "fs_used_bytes")}])
+        """One row: fs_size_bytes, fs_avail_bytes, fs_used_bytes of the whole disk (database, WAL and system)."""
+        shape, body = self._read("/config/disk/util")
+        columns: dict[str, Kind] = dict.fromkeys(("fs_size_bytes", "fs_avail_bytes", "fs_used_bytes"), "number")
+        return shape.question, shape.table([shape.mapping(shape.mapping(body).get("metrics"), "metrics")], columns, required=columns)
 
     @asked(SOURCE)
     def pooler(self) -> tuple[str, pd.DataFrame]:
-        """One row per pooler: database_type, db_host, db_port, pool_mode, default_pool_size, max_client_conn."""
-        path, body = self._read("/config/database/pooler", list)
-        return path, _table(
-            path, body, ("database_type", "db_host", "db_port", "pool_mode", "default_pool_size", "max_client_conn"), required=()
-        )
+        """One row per pooler: database_type, db_host, db_port, pool_mode, default_pool_size, max_client_conn. No connection string."""
+        shape, body = self._read("/config/database/pooler")
+        return shape.question, shape.table(shape.entries(body), _POOLER)
+
+    @asked(SOURCE)
+    def pgbouncer(self) -> tuple[str, pd.DataFrame]:
+        """One row: the dedicated pooler's mode, sizes and time-outs (s), as far as they are set. No connection string."""
+        shape, body = self._read("/config/database/pgbouncer")
+        return shape.question, shape.table([shape.mapping(body)], _PGBOUNCER)
 
     @asked(SOURCE)
     def postgres_config(self) -> tuple[str, pd.DataFrame]:
-        """One row per setting of Postgres that the project overrides: setting, value."""
-        path, body = self._read("/config/database/postgres", dict)
-        return path, pd.DataFrame([(name, str(value)) for name, value in body.items()], columns=["setting", "value"])
+        """One row per setting of Postgres that the project overrides: setting, value (text)."""
+        shape, body = self._read("/config/database/postgres")
+        rows = [(name, str(value)) for name, value in shape.mapping(body).items()]
+        return shape.question, pd.DataFrame(rows, columns=["setting", "value"]).astype("string")
 
     def analytics(self, sql: str, start: str, end: str) -> list[dict[str, Any]]:
         """The rows of one log query; raises SourceError. A 200 may carry an error."""
-        path = f"/v1/projects/{self.ref}/analytics/endpoints/logs"
-        question = f"GET {path}\n{sql}"
-        response = self._http.get(path, params={"sql": sql, "iso_timestamp_start": start, "iso_timestamp_end": end})
-        body = self._http.json(response, question)
-        if not isinstance(body, dict):
-            raise SourceNonsense("the logs endpoint answered no object", source="logs", question=question)
-        if body.get("error"):
-            raise SourceError(
-                "the logs endpoint refused the query; its dialect or its columns differ from what was expected",
-                source="logs",
-                question=question,
-            )
-        rows = body.get("result")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise SourceNonsense("the logs endpoint answered without `result`", source="logs", question=question)
-        return rows
+        path = f"{self._project}/analytics/endpoints/logs"
+        shape = Shape("logs", f"GET {path}\n{sql}")
+        params = {"sql": sql, "iso_timestamp_start": start, "iso_timestamp_end": end}
+        try:
+            response = self._http.get(path, params=params, missing="this platform has no logs in ClickHouse's dialect, and older dialects are not spoken")
+            body = shape.mapping(self._http.json(response, shape.question))
+        except SourceError as error:
+            error.source = "logs"
+            raise
+        if body.get("error"):  # its text may quote a log line
+            text = "the logs refused the query; their dialect or columns differ from what was expected"
+            raise SourceError(text, source="logs", question=shape.question)
+        if body.get("result") is None:
+            raise shape.wrong("the answer has no result")
+        return shape.entries(body["result"], "result")
 
     def close(self) -> None:
         """Closes the connections."""
         self._http.close()
 
-    def _read(self, path: str, kind: type, *, params: Any = None) -> tuple[str, Any]:
-        path = f"/v1/projects/{self.ref}{path}"
-        response = self._http.get(path, params=params)
-        body = self._http.json(response, f"GET {path}")
-        if not isinstance(body, kind):
-            raise SourceNonsense(
-                f"GET {path}: expected {kind.__name__}, answered {type(body).__name__}", source=SOURCE, question=f"GET {path}"
-            )
-        return f"GET {path}", body
+    @property
+    def _project(self) -> str:
+        return f"/v1/projects/{quote(self.ref, safe='')}"
+
+    def _read(self, path: str, *, params: Any = None) -> tuple[Shape, Any]:
+        """The JSON answer to a GET below the project, and what reads it; a null answer is nonsense."""
+        shape = Shape(SOURCE, f"GET {self._project}{path}")
+        body = self._http.json(self._http.get(f"{self._project}{path}", params=params), shape.question)
+        if body is None:
+            raise shape.wrong("the answer is null")
+        return shape, body
 
 
-def _table(question: str, body: list[Any], columns: Sequence[str], *, required: Sequence[str]) -> pd.DataFrame:
-    rows = []
-    for entry in body:
-        if not isinstance(entry, dict):
-            raise SourceNonsense(f"{question}: expected objects in the list", source=SOURCE, question=question)
-        for key in required:
-            if entry.get(key) is None:
-                raise SourceNonsense(f"{question}: an entry has no {key}", source=SOURCE, question=question)
-        rows.append([entry.get(column) for column in columns])
-    return pd.DataFrame(rows, columns=list(columns))
+def _kids(keys: Any, shape: Shape) -> list[str]:
+    """Ids of the keys in a key set, which may come as an object, a list or JSON text of either."""
+    if isinstance(keys, str):
+        try:
+            keys = json.loads(keys)
+        except ValueError:
+            raise shape.wrong("a key set is no JSON") from None
+    entries = keys if isinstance(keys, list) else shape.mapping(keys, "a key set").get("keys")
+    return [kid for entry in shape.entries(entries, "keys") if (kid := shape.value(entry, "kid", "text"))]
 
 
-def _kids(keys: Any) -> list[str]:
-    keys = json.loads(keys) if isinstance(keys, str) else keys
-    entries = keys.get("keys", []) if isinstance(keys, dict) else keys if isinstance(keys, list) else []
-    return [str(entry["kid"]) for entry in entries if isinstance(entry, dict) and entry.get("kid")]
-
-
-def _files(response: httpx.Response, question: str) -> dict[str, bytes]:
+def _files(response: httpx.Response, shape: Shape) -> dict[str, bytes]:
     """The parts of a multipart answer that are files, by their full path."""
     kind = response.headers.get("content-type", "")
     if not kind.startswith("multipart/"):
-        raise SourceNonsense(f"{question}: expected multipart/form-data, answered {kind or 'no type'}", source=SOURCE, question=question)
+        raise shape.wrong(f"expected multipart/form-data, answered {kind.partition(';')[0] or 'no type'}")
     raw = b"content-type: " + kind.encode() + b"\r\n\r\n" + response.content
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(raw)
+    if message.defects or not message.is_multipart():
+        raise shape.wrong("the multipart answer is cut off or malformed")
     files: dict[str, bytes] = {}
     parts: Callable[[], Any] = message.iter_parts
     for part in parts():
-        name = part.get("supabase-path") or part.get_filename()
-        if name:
-            content = part.get_payload(decode=True)
-            files[str(name)] = content if isinstance(content, bytes) else b""
+        # the whole path stands in a header of its own; a file name may have lost its folders
+        name = str(part.get("supabase-path") or part.get_filename() or "")
+        if not name:
+            continue
+        content = part.get_payload(decode=True)
+        if name in files or not isinstance(content, bytes):
+            raise shape.wrong("a source file comes twice or is no file")
+        files[name] = content
     return files

@@ -1,0 +1,89 @@
+"""Answers in JSON, as tables with fixed columns and types. What is not as the contract says becomes SourceNonsense, never a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import pandas as pd
+
+from opsnb.errors import SourceNonsense
+
+Kind = Literal["text", "integer", "number", "boolean", "time", "epoch_ms", "epoch_s"]
+_DTYPES: Mapping[str, str] = {"text": "string", "integer": "Int64", "number": "Float64", "boolean": "boolean"}
+TIME_DTYPE = "datetime64[us, UTC]"
+_LATEST_S = 253_402_300_799
+"""The end of the year 9999, which is as far as times go."""
+
+
+class Shape:
+    """Reads answers to *question* of *source*; its errors name the operation and the key, never a value."""
+
+    def __init__(self, source: str, question: str) -> None:
+        self.source = source
+        self.question = question
+
+    def wrong(self, what: str) -> SourceNonsense:
+        """The error to raise."""
+        return SourceNonsense(f"{self.question}: {what}", source=self.source, question=self.question)
+
+    def mapping(self, value: Any, name: str = "the answer") -> dict[str, Any]:
+        """An object; a missing one (None) is empty."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.wrong(f"{name} is no object")
+        return value
+
+    def entries(self, value: Any, name: str = "the answer") -> list[dict[str, Any]]:
+        """A list of objects; a missing one (None) is empty."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.wrong(f"{name} is no list")
+        return [self.mapping(entry, f"an entry of {name}") for entry in value]
+
+    def value(self, entry: Mapping[str, Any], key: str, kind: Kind) -> Any:
+        """The value of *key*, None where it is absent or null; times as UTC timestamps."""
+        value = entry.get(key)
+        if value is None:
+            return None
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        good: Any = None
+        if (kind == "text" and isinstance(value, str)) or (kind == "boolean" and isinstance(value, bool)):
+            good = value
+        elif kind == "integer" and numeric and value == int(value) and abs(value) < 2**63:
+            good = int(value)
+        elif kind == "number" and numeric:
+            good = float(value)
+        elif kind in ("epoch_ms", "epoch_s") and numeric and 0 <= value <= _LATEST_S * 1000:
+            seconds = value / 1000 if kind == "epoch_ms" else value
+            good = pd.Timestamp(seconds, unit="s", tz="UTC").as_unit("us") if seconds <= _LATEST_S else None
+        elif kind == "time" and isinstance(value, str):
+            good = utc(value)
+        if good is None:
+            raise self.wrong(f"{key} is no {kind.replace('_', ' in ')}")
+        return good
+
+    def table(self, entries: Iterable[Mapping[str, Any]], columns: Mapping[str, Kind], *, required: Iterable[str] = ()) -> pd.DataFrame:
+        """One row per entry with *columns* (key → kind), null where a key is absent and not *required*."""
+        rows = []
+        for entry in entries:
+            for key in required:
+                if entry.get(key) is None:
+                    raise self.wrong(f"an entry has no {key}")
+            rows.append([self.value(entry, key, kind) for key, kind in columns.items()])
+        return pd.DataFrame(
+            {key: pd.Series([row[place] for row in rows], dtype=_DTYPES.get(kind, TIME_DTYPE)) for place, (key, kind) in enumerate(columns.items())}
+        )
+
+
+def utc(text: str) -> pd.Timestamp | None:
+    """The moment in *text*, UTC where it names no zone; None where it is no moment."""
+    try:
+        moment = pd.Timestamp(text)
+    except ValueError:
+        return None
+    if not isinstance(moment, pd.Timestamp):  # NaT
+        return None
+    return (moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")).as_unit("us")
