@@ -60,6 +60,7 @@ def _run(environment: str, phases: list[str], deployment: str, parameters: dict[
 
     root = find_root()
     waves = plan.waves(phases)
+    runner.require_possible(environment, phases=phases, deployment=deployment, parameters=parameters, root=root)
     _autostart(environment, root)
     with progress.phases(err, [name for wave in waves for name in wave]) as report:
         opened, ends = runner.run(
@@ -113,6 +114,8 @@ def cleanup(
     from opsnb.execution import progress
 
     root = find_root()
+    if apply and (confirm or not sys.stdin.isatty()):
+        action.require_confirmed(environment, _confirmed(environment, confirm))
     _autostart(environment, root)
     with action.Cleanup.open(environment, deployment=deployment, root=root) as cleaning:
         planned = cleaning.plan()
@@ -157,9 +160,9 @@ def demo() -> None:
     for command, step in steps:
         out.print(f"[bold]$ {command}[/]")
         step()
+    out.print("The embedded target stays up: explore with `opsnb lab`, stop it with `opsnb local down`.")
     out.print("[bold]$ opsnb run local[/]")
     code = _run("local", [], "", {})
-    out.print("The embedded target is still up: explore with `opsnb lab`, stop it with `opsnb local down`.")
     # held is how a deployment ends whose attestations and 24 hours are still open
     raise typer.Exit(0 if code in (errors.EXIT_PASSED, errors.EXIT_HELD) else code)
 

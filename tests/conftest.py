@@ -42,7 +42,7 @@ def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def opsnb(home: Path) -> Callable[..., Ended]:
     """``opsnb("run", "local")`` in a process of its own, in the session's home; answers code, out and err."""
 
-    def call(*words: str, root: Path = home, **environment: str) -> Ended:
-        return run_opsnb(*words, root=root, **environment)
+    def call(*words: str, root: Path = home, timeout_s: float = 120, **environment: str) -> Ended:
+        return run_opsnb(*words, root=root, timeout_s=timeout_s, **environment)
 
     return call

@@ -11,7 +11,7 @@ from types import TracebackType
 import pandas as pd
 
 from opsnb.actions import record as records
-from opsnb.config import CleanupRecord, Environment, Release, load_environment, load_release, settings
+from opsnb.config import CleanupRecord, Environment, Release, load_environment, load_release, require_references, settings
 from opsnb.errors import ActionFailed, ActionRefused, UsageError
 from opsnb.evidence import deployments
 from opsnb.evidence.deployments import Deployment
@@ -117,6 +117,12 @@ def _follow(
             _follow(transaction, links, link.child, sorted(extra), named, done, seen, steps, blocked)
 
 
+def require_confirmed(environment: str, confirm: str) -> None:
+    """UsageError where the name the operator gave is not the environment's."""
+    if confirm != environment:
+        raise UsageError(f"--confirm {confirm}: expected the environment's name, {environment}; nothing was changed")
+
+
 @dataclass
 class Cleanup:
     """The action, for one environment and deployment."""
@@ -132,6 +138,7 @@ class Cleanup:
         """Loads the environment and its release; opens a deployment where there is none."""
         loaded = load_environment(environment, root)
         release = load_release(loaded.release, root)
+        require_references(loaded, root)
         now = datetime.now(UTC)
         found = deployments.find_or_open(settings().reports_folder(root), loaded.name, release.name, identifier=deployment, now=now)
         return cls(loaded, release, found, root)
@@ -149,8 +156,7 @@ class Cleanup:
 
     def apply(self, plan: Plan, *, confirm: str) -> None:
         """Deletes exactly *plan* in one transaction, asserts it, and files the record. Raises ActionRefused or ActionFailed."""
-        if confirm != self.environment.name:
-            raise UsageError(f"--confirm {confirm}: expected the environment's name, {self.environment.name}; nothing was changed")
+        require_confirmed(self.environment.name, confirm)
         records.require_phases(self.deployment, self.release.actions.cleanup.needs, action="cleanup")
         if self.environment.postgres.write_dsn is None:
             raise UsageError(f"environment {self.environment.name}: postgres.write_dsn is needed to delete; name a reference to it")

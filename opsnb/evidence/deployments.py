@@ -121,8 +121,12 @@ def close_deployment(deployment: Deployment, now: datetime) -> Deployment:
 def require_writable(reports_root: Path) -> None:
     """UsageError naming the folder where *reports_root* cannot be written; leaves nothing behind in it."""
     probe = reports_root / f".writable-{os.getpid()}"
+    missing = [folder for folder in (reports_root, *reports_root.parents) if not folder.exists()]
     write_atomic(probe, b"")
     probe.unlink(missing_ok=True)
+    for folder in missing:
+        with contextlib.suppress(OSError):  # somebody else may have begun to use it
+            folder.rmdir()
 
 
 def _create(folder: Path, environment: str, release: str, now: datetime) -> Deployment:

@@ -11,7 +11,7 @@ from typing import Any
 from opsnb.evidence import deployments, page
 from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.display import seconds_text
-from opsnb.evidence.report import INDEX_NAME, verdict_counts
+from opsnb.evidence.report import INDEX_NAME, SIGNOFF_NAME, verdict_counts
 from opsnb.evidence.results import (
     FILE_NAME,
     SCHEMA_VERSION,
@@ -80,7 +80,8 @@ def render_index(deployment: Deployment, *, items: Iterable[Any] | None = None, 
     write_atomic(
         path,
         page.render(
-            "index.html.j2", deployment=deployment, gate=str(gate.gate), reason=gate.reason, phases=rows, waiting=_worst_first(waiting),
+            "index.html.j2", deployment=deployment, signoff=(deployment.folder / SIGNOFF_NAME).is_file(), gate=str(gate.gate),
+            reason=gate.reason, phases=rows, waiting=_worst_first(waiting),
             settled=[state for state in states if not state.is_open], links=_links(deployment, runs), up=f"../{INDEX_NAME}",
             counts=verdict_counts(result for run in runs.values() for result in run.results),
         ),

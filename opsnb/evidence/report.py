@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from opsnb.evidence import page
 from opsnb.evidence.archive import chart_library, copy_chart_library
 from opsnb.evidence.cells import Cell, parameters_of, render_cells, title_of
@@ -29,6 +27,8 @@ SIGNOFF_NAME = "signoff.html"
 def read_notebook(folder: Path) -> Any | None:
     """The executed notebook of a run; None where there is none, or only a piece of one."""
     try:
+        import nbformat  # it builds a grammar for a second: not for a page of verdicts, nor for whoever only lists runs
+
         return nbformat.read(folder / NOTEBOOK_NAME, as_version=4)  # type: ignore[no-untyped-call]
     except Exception:  # a killed run leaves half a file, and nbformat then raises whatever it stumbles over
         return None

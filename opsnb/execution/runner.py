@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opsnb.config import Environment, child_environment, load_environment, load_release, require_references, settings
+from opsnb.config import Environment, Limits, Release, child_environment, effective_limits, load_environment, load_release, require_references, settings
 from opsnb.errors import UsageError
-from opsnb.evidence import archive, deployments, index
+from opsnb.evidence import archive, deployments, index, report
 from opsnb.evidence.deployments import Deployment
 from opsnb.execution import notebooks, plan
+from opsnb.runbook import PHASES
 from opsnb.verdicts import Gate
 
 GRACE_S = 15.0
@@ -56,23 +57,37 @@ def run(
 
     Everything that could be wrong with the operator's input is looked at before the first kernel starts: UsageError.
     """
-    chosen = plan.waves(phases)
-    environment = load_environment(environment_name, root)
-    release = load_release(environment.release, root)
-    require_references(environment, root)
     given = dict(parameters or {})
-    for phase in (phase for wave in chosen for phase in wave):
-        notebooks.refuse_unknown_parameters(root, phase, given)
+    environment, release = require_possible(environment_name, phases=phases, deployment=deployment, parameters=given, root=root)
+    require_references(environment, root)
+    chosen = plan.waves(phases)
     reports = settings().reports_folder(root)
-    deployments.require_writable(reports)
     opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
     ends: list[PhaseEnd] = []
     for wave in chosen:
         with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
             started = [side_by_side.submit(_run_phase, phase, environment, opened, given, root, progress) for phase in wave]
             ends += [future.result() for future in started]
+    if any(end.phase == "signoff" for end in ends):
+        report.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
     return opened, ends
+
+
+def require_possible(
+    environment_name: str, *, phases: Sequence[str], deployment: str, parameters: Mapping[str, Any], root: Path
+) -> tuple[Environment, Release]:
+    """Looks at everything that can be wrong before a target is started or anything is written: UsageError."""
+    environment = load_environment(environment_name, root)
+    release = load_release(environment.release, root)
+    for phase in (phase for wave in plan.waves(phases) for phase in wave):
+        notebooks.refuse_unknown_parameters(root, phase, parameters)
+    effective_limits(release, environment, **{name: value for name, value in parameters.items() if name in Limits.model_fields})
+    reports = settings().reports_folder(root)
+    if deployment:
+        deployments.find(reports, environment.name, deployment)
+    deployments.require_writable(reports)
+    return environment, release
 
 
 def joined(ends: Sequence[PhaseEnd]) -> Gate:

@@ -15,6 +15,16 @@ from opsnb.facts import asked
 from opsnb.sources.http import Http
 
 SOURCE = "firebase"
+LONGEST_SUBJECT = 128
+_REASONS: tuple[tuple[type[jwt.InvalidTokenError], str], ...] = (
+    (jwt.ExpiredSignatureError, "it has expired"),
+    (jwt.ImmatureSignatureError, "it is not valid yet; is this machine's clock right?"),
+    (jwt.InvalidAudienceError, "it is for another project (aud)"),
+    (jwt.InvalidIssuerError, "it is from another issuer (iss)"),
+    (jwt.MissingRequiredClaimError, "it lacks one of exp, iat, aud, iss, sub"),
+    (jwt.InvalidAlgorithmError, "it is not signed with RS256"),
+    (jwt.InvalidSignatureError, "its signature is not the provider's"),
+)
 TOKEN_COLUMNS = ("valid", "reason", "kid", "issuer", "audience", "role", "subject_length", "expires_in_s")
 
 
@@ -42,7 +52,8 @@ class Firebase:
         question = "the test caller's token, verified against the provider's key set"
         if self._token is None:
             return question, pd.DataFrame(columns=list(TOKEN_COLUMNS))
-        return question, pd.DataFrame([self._verdict(self._token.get_secret_value())], columns=list(TOKEN_COLUMNS))
+        table = pd.DataFrame([self._verdict(self._token.get_secret_value())], columns=list(TOKEN_COLUMNS))
+        return question, table.astype({"valid": "boolean", "subject_length": "Int64", "expires_in_s": "Float64"})
 
     def close(self) -> None:
         """Closes the connections."""
@@ -59,13 +70,13 @@ class Firebase:
         row: dict[str, Any] = dict.fromkeys(TOKEN_COLUMNS)
         row |= {"valid": False, "reason": ""}
         try:
-            row["kid"] = jwt.get_unverified_header(token).get("kid")
+            row["kid"] = _text(jwt.get_unverified_header(token).get("kid"))
             claims = jwt.decode(token, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             return row | {"reason": "it is not a JWT"}
         expires = claims.get("exp")
         row |= {
-            "issuer": claims.get("iss"), "audience": claims.get("aud"), "role": claims.get("role"),
+            "issuer": _text(claims.get("iss")), "audience": _text(claims.get("aud")), "role": _text(claims.get("role")),
             "subject_length": len(str(claims.get("sub", ""))),
             "expires_in_s": float(expires) - time.time() if isinstance(expires, int | float) else None,
         }  # fmt: skip
@@ -73,13 +84,27 @@ class Firebase:
         if key is None:
             return row | {"reason": "its key is not in the provider's key set"}
         try:
+            public = jwt.PyJWK(key, algorithm="RS256").key
+        except jwt.PyJWTError:
+            raise SourceNonsense("the token's key in the provider's key set is no RSA key", source=SOURCE) from None
+        try:
             jwt.decode(
-                token, jwt.PyJWK(key).key, algorithms=["RS256"], audience=self._audience, issuer=self._issuer,
+                token, public, algorithms=["RS256"], audience=self._audience, issuer=self._issuer,
                 options={"require": ["exp", "iat", "aud", "iss", "sub"]},
             )  # fmt: skip
-        except jwt.ExpiredSignatureError:
-            return row | {"reason": "it has expired"}
         except jwt.InvalidTokenError as error:
-            # the class says which claim; the text may quote one
-            return row | {"reason": f"it does not verify ({type(error).__name__})"}
+            # the class says what is wrong; the text may quote a claim
+            return row | {"reason": next((said for kind, said in _REASONS if isinstance(error, kind)), "it does not verify")}
+        if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
+            return row | {"reason": f"its subject is no text of 1 to {LONGEST_SUBJECT} characters"}
+        signed_in = claims.get("auth_time", 0)
+        if not isinstance(signed_in, int | float) or signed_in > time.time():
+            return row | {"reason": "its user is yet to sign in (auth_time); is this machine's clock right?"}
         return row | {"valid": True}
+
+
+def _text(claim: Any) -> str | None:
+    """A claim as one text; an audience may be a list."""
+    if isinstance(claim, list):
+        return ", ".join(map(str, claim))
+    return None if claim is None else str(claim)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pandas as pd
@@ -17,11 +18,15 @@ from pydantic import SecretStr
 from opsnb.config import FunctionSpec
 from opsnb.errors import SourceError, UsageError
 from opsnb.facts import asked
-from opsnb.sources.http import Http
+from opsnb.sources.http import Http, unreached
 
 SOURCE = "functions"
 MARK = "opsnb_probe"
 PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "missing_fields", "wrong_types", "completed", "mark")
+_DTYPES = {
+    "at": "datetime64[us, UTC]", "status": "Int64", "seconds": "Float64", "completed": "boolean",
+    **dict.fromkeys(("function", "error_code", "missing_fields", "wrong_types", "mark"), "string"),
+}  # fmt: skip
 _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,), "string": (str,), "number": (int, float), "object": (dict,), "array": (list,), "null": (type(None),),
 }  # fmt: skip
@@ -40,6 +45,8 @@ class Gateway:
         timeout_s: float = 30,
         journal: Path | None = None,
         transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         key = anon_key.get_secret_value()
         headers = {"authorization": f"Bearer {key}", "apikey": key}
@@ -47,6 +54,8 @@ class Gateway:
             headers[caller_header] = caller_token.get_secret_value()
         self._http = Http(url.rstrip("/") + "/", source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport)
         self._journal = journal
+        self._sleep = sleep
+        self._clock = clock
         self.mark = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
     @asked(SOURCE)
@@ -55,7 +64,11 @@ class Gateway:
 
         SourceError only where not a single call reached the gateway.
         """
-        rows = [self._call(slug, said, values) for _ in range(times) for slug, said in functions.items()]
+        rows: list[dict[str, Any]] = []
+        for _ in range(times):
+            rows += [self._call(slug, said, values) for slug, said in functions.items()]
+            if all(row["unreachable"] for row in rows):
+                break  # nobody is there: another round would say the same
         return self._answered(functions, rows)
 
     @asked(SOURCE)
@@ -63,12 +76,12 @@ class Gateway:
         self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], seconds: float, interval_s: float
     ) -> tuple[str, pd.DataFrame]:
         """As `probe`, over and over for *seconds*, a round begun every *interval_s* (later, where a round takes longer)."""
-        ends = time.monotonic() + seconds
+        ends = self._clock() + seconds
         rows: list[dict[str, Any]] = []
-        while not rows or time.monotonic() < ends:
-            begun = time.monotonic()
+        while functions and (not rows or self._clock() < ends):
+            begun = self._clock()
             rows += [self._call(slug, said, values) for slug, said in functions.items()]
-            time.sleep(max(0.0, min(begun + interval_s, ends) - time.monotonic()))
+            self._sleep(max(0.0, min(begun + interval_s, ends) - self._clock()))
         return self._answered(functions, rows)
 
     def close(self) -> None:
@@ -78,12 +91,9 @@ class Gateway:
     def _answered(self, functions: Mapping[str, FunctionSpec], rows: list[dict[str, Any]]) -> tuple[str, pd.DataFrame]:
         question = "\n".join(f"{said.request.method} /functions/v1/{slug}?{MARK}={self.mark}" for slug, said in functions.items())
         if rows and all(row["unreachable"] for row in rows):
-            raise SourceError(
-                f"no call reached {self._http.where}; is it running and reachable from here?", source=SOURCE, question=question
-            )
-        table = pd.DataFrame(rows, columns=list(PROBE_COLUMNS))
-        table["at"] = pd.to_datetime(table["at"], utc=True)
-        return question, table
+            where = self._http.where
+            raise SourceError(f"no call reached {where}; is it running and reachable from here?", source=SOURCE, question=question)
+        return question, pd.DataFrame(rows, columns=list(PROBE_COLUMNS)).astype(_DTYPES)
 
     def _call(self, slug: str, said: FunctionSpec, values: Mapping[str, str]) -> dict[str, Any]:
         at = datetime.now(UTC)
@@ -92,11 +102,14 @@ class Gateway:
             "mark": self.mark, "unreachable": False,
         }  # fmt: skip
         body = _filled(said.request.body, values, slug)
+        sent: dict[str, Any] = {"params": {MARK: self.mark}, "headers": said.request.headers}
+        if body or said.request.method not in ("GET", "DELETE"):
+            sent["json"] = body
         started = time.perf_counter()
         try:
-            response = self._http.request(said.request.method, slug, params={MARK: self.mark}, json=body, headers=said.request.headers)
+            response = self._http.request(said.request.method, quote(slug, safe=""), **sent)
         except SourceError as error:
-            row |= {"error_code": type(error).__name__, "unreachable": type(error) is SourceError}
+            row |= {"error_code": type(error).__name__, "unreachable": unreached(error)}
         else:
             row |= {"status": response.status_code, "completed": True, "error_code": response.headers.get("sb-error-code", "")}
             if response.is_success:
@@ -109,15 +122,19 @@ class Gateway:
         if self._journal is None:
             return
         line = {"at": row["at"].isoformat(), "function": row["function"], "status": row["status"], "mark": self.mark}
-        with self._journal.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(line) + "\n")
+        try:
+            with self._journal.open("a", encoding="utf-8") as journal:
+                journal.write(json.dumps(line) + "\n")
+        except OSError as error:
+            why = f"the journal of probes cannot be written ({error.strerror}), so they could not be told from callers; {self._journal}"
+            raise SourceError(why, source=SOURCE) from None
 
 
 def _compare(response: httpx.Response, fields: Mapping[str, str]) -> dict[str, str]:
     """Which declared fields the answer lacks, and which have another type; names only."""
     try:
         body = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         return {"missing_fields": ", ".join(fields), "error_code": "not a JSON object"}

@@ -109,6 +109,9 @@ class Http:
                 return httpx.Response(
                     response.status_code, headers=response.headers, content=bytes(body), request=response.request, extensions={}
                 )
+        except httpx.ConnectTimeout:
+            seconds = min(self._timeout_s, _CONNECT_S)
+            raise SourceTimeout(f"{self.where} took no connection within {seconds:g} s; is it reachable from here?", **where) from None
         except httpx.TimeoutException:
             raise SourceTimeout(f"{self.where} did not answer within {self._timeout_s:g} s", **where) from None
         except httpx.ConnectError as error:
@@ -160,6 +163,12 @@ class Http:
         if status < 400:
             raise SourceNonsense(f"{self.where} sends elsewhere ({status}); name the final URL", **where)
         raise SourceError(f"{self.where} answered {status}", **where)
+
+
+def unreached(error: SourceError) -> bool:
+    """Whether *error* of `Http.request` says that no connection came about, so that nothing was asked."""
+    # "from None" hides the cause from readers, not from us
+    return isinstance(error.__context__, httpx.ConnectError | httpx.ConnectTimeout)
 
 
 def _lacking(response: httpx.Response) -> str:

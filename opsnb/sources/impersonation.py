@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import psycopg
 from psycopg import sql
 
+from opsnb.config import AccessSpec, IdentitySpec
 from opsnb.errors import SourceDenied, SourceError
 from opsnb.facts import Facts
 from opsnb.sources.postgres import Connection, Postgres
@@ -51,23 +52,6 @@ _UNDECLARED = {
 }
 
 
-class Identity(Protocol):
-    """What of a release's identity provider matters here."""
-
-    issuer: str
-    project_id: str
-    subject_column: str
-    role_column: str
-    id_column: str
-
-
-class Access(Protocol):
-    """What the release says of one table. `key` is unique; an expression may name the caller's id as %(user_id)s."""
-
-    key: str
-    select: Mapping[Any, str]
-
-
 @dataclass(frozen=True)
 class Caller:
     """Somebody to become. `user_id` is empty for those the database does not know."""
@@ -85,7 +69,7 @@ class Caller:
 
 
 def matrix(
-    db: Postgres, *, access: Mapping[str, Access], identity: Identity, known: Mapping[str, str], schema: str = "public",
+    db: Postgres, *, access: Mapping[str, AccessSpec], identity: IdentitySpec, known: Mapping[str, str], schema: str = "public",
     cap: int = CAP, budget_s: float = BUDGET_S,
 ) -> Facts:  # fmt: skip
     """One row per table and caller: COLUMNS. *known* are ids of callers to ask for in any case (identity → user id).
@@ -102,12 +86,13 @@ def matrix(
         for table, said in access.items():
             name = table if "." in table else f"{schema}.{table}"
             late = time.monotonic() >= ends
-            owners = [] if late else list(_owners(connection, name, said, identity, {person.user_id for person in people}))
-            for caller in (person for person in (*people, *owners) if person.identity in said.select):
+            select: Mapping[str, str] = {str(kind): expression for kind, expression in said.select.items()}
+            owners = [] if late else list(_owners(connection, name, select, identity, {person.user_id for person in people}))
+            for caller in (person for person in (*people, *owners) if person.identity in select):
                 if time.monotonic() >= ends:
                     rows.append(_unasked(table, caller, "not asked: the time budget was used up"))
                 else:
-                    rows.append({**_cell(connection, name, said.key, said.select[caller.identity], caller, cap), "table": table})
+                    rows.append({**_cell(connection, name, said.key, select[caller.identity], caller, cap), "table": table})
         return _typed(rows)
 
     asked_as = ", ".join(("anon", "a stranger", *known))
@@ -128,7 +113,7 @@ def visible(
     return db.ask(question, lambda connection: _typed([_cell(connection, table, key, expected_sql, caller, cap)]), within_s=60)
 
 
-def callers(connection: Connection, identity: Identity, known: Mapping[str, str]) -> Iterator[Caller]:
+def callers(connection: Connection, identity: IdentitySpec, known: Mapping[str, str]) -> Iterator[Caller]:
     """Nobody, a stranger, and the *known* callers (identity → user id) as far as the database has them."""
     yield Caller("anon", "anon", {"role": "anon"})
     alphabet = string.ascii_letters + string.digits
@@ -141,14 +126,16 @@ def callers(connection: Connection, identity: Identity, known: Mapping[str, str]
             yield _signed_in(kind, subject, identity, each_id)
 
 
-def _owners(connection: Connection, name: str, said: Access, identity: Identity, but: set[str]) -> Iterator[Caller]:
+def _owners(
+    connection: Connection, name: str, select: Mapping[str, str], identity: IdentitySpec, but: set[str]
+) -> Iterator[Caller]:
     """For every identity whose rows the release names by %(user_id)s: somebody who owns some, from a random place on.
 
     A sample that owns nothing proves nothing. The search is short; where it ends without anybody, the known callers have to do.
     """
     start = f"{secrets.randbelow(0x100):02x}000000-0000-4000-8000-000000000000"
     whose = sql.Identifier(identity.id_column)
-    for kind, expression in said.select.items():
+    for kind, expression in select.items():
         if USER_ID not in expression:
             continue
         own = sql.SQL(expression.replace(USER_ID, f"caller_.{whose.as_string()}"))
@@ -165,11 +152,11 @@ def _owners(connection: Connection, name: str, said: Access, identity: Identity,
                     raise
                 break  # too slow, or an expression that is wrong: asking the known callers says which
             if found is not None:
-                yield _signed_in(str(kind), found[1], identity, found[0])
+                yield _signed_in(kind, found[1], identity, found[0])
                 break
 
 
-def _people(identity: Identity, condition: sql.Composable) -> sql.Composed:
+def _people(identity: IdentitySpec, condition: sql.Composable) -> sql.Composed:
     """Id and subject of the first user of a kind for whom *condition* holds, in the order of the ids."""
     schema, table, subject = identity.subject_column.split(".")
     return sql.SQL(
@@ -278,7 +265,7 @@ def _question(cap: int) -> str:
     ))  # fmt: skip
 
 
-def _signed_in(kind: str, subject: str, identity: Identity, user_id: str = "") -> Caller:
+def _signed_in(kind: str, subject: str, identity: IdentitySpec, user_id: str = "") -> Caller:
     claims = {"sub": subject, "user_id": subject, "role": "authenticated", "iss": identity.issuer, "aud": identity.project_id}
     return Caller(kind, "authenticated", claims, user_id)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,110 +13,141 @@ import pandas as pd
 
 from opsnb.errors import SourceNonsense, UsageError
 from opsnb.facts import Facts, asked
-from opsnb.sources.statements import Statement, statement
+from opsnb.sources.statements import Column, Statement, statement
 from opsnb.sources.supabase import Supabase
 
 SOURCE = "logs"
 MOST_ROWS = 1000
-"""The endpoint answers no more and does not say so."""
+"""The endpoint answers no more, and does not say so."""
+MOST_PIECES = 200
+"""Pieces one question may be split into; the endpoint may be asked about thirty times a minute."""
 LONGEST = timedelta(hours=24)
 SHORTEST = timedelta(minutes=1)
 """The endpoint rounds times to the minute."""
 
 
 class Logs:
-    """The logs of one project, through its management API."""
+    """The logs of one project, through its management API. *sleep* and *clock* (seconds) are injected by tests."""
 
-    def __init__(self, platform: Supabase, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, platform: Supabase, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._platform = platform
         self._sleep = sleep
+        self._clock = clock
 
     @asked(SOURCE)
     def query(self, name: str, start: datetime, end: datetime, **params: Any) -> tuple[str, pd.DataFrame]:
-        """The rows of opsnb/sql/logs/<name>.sql between *start* and *end*.
+        """The rows of opsnb/sql/logs/<name>.sql between *start* and *end*, with the columns its header names; times in UTC.
 
-        A statement whose header says so is asked in pieces where the window is longer than a day or the answer is cut off; of any
-        other that is SourceNonsense, because its rows cannot be put together.
+        A statement whose header says so is asked in pieces where the window is longer than a day or the answer is cut off, and its
+        rows come newest first. Of any other that is an error, because its rows cannot be put together: UsageError for the window,
+        SourceNonsense for the answer.
         """
-        asked_for = statement("logs", name)
-        asked_for.require(set(params))
-        sql = substitute(asked_for, params)
-        rows: list[dict[str, Any]] = []
-        for since, until in _windows(asked_for, start, end):
-            rows += self._rows(asked_for, sql, since, until)
-        return f"{sql}\n-- from {_iso(start)} to {_iso(end)}", _frame(asked_for, rows)
+        said = statement("logs", name)
+        said.require(params)
+        if start.tzinfo is None or end.tzinfo is None or start >= end:
+            raise UsageError(f"{name}: a window of the logs has two ends with a time zone, the earlier first")
+        sql = substitute(said, params)
+        pieces = list(self._pieces(said, sql, list(_windows(said, start, end))))
+        table = frame(said, [row for piece in pieces for row in piece])
+        if len(pieces) > 1:
+            table = _joined(said, table)
+        return f"{sql}\n-- from {_iso(start)} to {_iso(end)}", table
 
     def seen(self, mark: str, start: datetime, *, deadline_s: float) -> Facts:
         """The rows of `probe_seen`, asked again until the probe marked *mark* arrived or *deadline_s* are over."""
-        ends = time.monotonic() + deadline_s
+        ends = self._clock() + deadline_s
         while True:
             facts = self.query("probe_seen", start, datetime.now(UTC) + SHORTEST, mark=mark)
-            if not facts.ok or len(facts) or time.monotonic() >= ends:
+            left = ends - self._clock()
+            if not facts.ok or len(facts) or left <= 0:
                 return facts
-            self._sleep(min(5.0, max(0.2, deadline_s / 20)))
+            self._sleep(min(left, 5.0, max(0.2, deadline_s / 20)))
 
-    def _rows(self, asked_for: Statement, sql: str, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
-        rows = self._platform.analytics(sql, _iso(start), _iso(end))
-        if len(rows) < MOST_ROWS:
-            yield from rows
-        elif asked_for.splits and end - start > SHORTEST:
-            middle = start + (end - start) / 2
-            yield from self._rows(asked_for, sql, start, middle)
-            yield from self._rows(asked_for, sql, middle, end)
-        else:
-            raise SourceNonsense(
-                f"{asked_for.name}: the answer was cut off at {MOST_ROWS} rows; ask for a shorter time", source=SOURCE, question=sql
-            )
+    def _pieces(self, said: Statement, sql: str, windows: list[tuple[datetime, datetime]]) -> Iterator[list[dict[str, Any]]]:
+        """The answers to every window, each halved on a whole minute as long as it is cut off."""
+        asked_so_far = 0
+        while windows:
+            start, end = windows.pop()
+            asked_so_far += 1
+            if asked_so_far > MOST_PIECES:
+                raise SourceNonsense(f"{said.name}: too many rows to fetch; ask for a shorter time", source=SOURCE, question=sql)
+            rows = self._platform.analytics(sql, _iso(start), _iso(end))
+            if len(rows) < MOST_ROWS:
+                yield rows
+                continue
+            middle = (start + (end - start) / 2).replace(second=0, microsecond=0)
+            if not said.splits or not start < middle < end:
+                cut_off = f"{said.name}: the answer was cut off at {MOST_ROWS} rows"
+                raise SourceNonsense(f"{cut_off}; ask for a shorter time", source=SOURCE, question=sql)
+            windows += [(start, middle), (middle, end)]
 
 
-def substitute(asked_for: Statement, params: dict[str, Any]) -> str:
-    """The statement's text with its parameters as ClickHouse literals."""
-    text = asked_for.text
-    for name, value in params.items():
-        text = text.replace("{" + name + "}", literal(value))
-    return text
+def substitute(said: Statement, params: dict[str, Any]) -> str:
+    """The statement, without its header, with its parameters as ClickHouse literals."""
+    # in one pass: a value that looks like a parameter stays what it is
+    return re.sub(r"\{(\w+)\}", lambda found: literal(params[found[1]]), said.body)
 
 
 def literal(value: Any) -> str:
     """A ClickHouse literal of a number, text or list of these; UsageError for anything else."""
     if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, int | float):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and math.isfinite(value):
         return repr(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and "\0" not in value:
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(literal(each) for each in value) + "]"
-    raise UsageError(f"a log statement takes numbers, texts and lists, not {type(value).__name__}")
+    raise UsageError(f"a log statement takes finite numbers, texts and lists of them, not this {type(value).__name__}")
 
 
-def _windows(asked_for: Statement, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    if end - start <= LONGEST:
-        yield start, end
-        return
-    if not asked_for.splits:
-        raise UsageError(f"{asked_for.name}: the logs answer for 24 hours at most, asked for {end - start}")
-    while start < end:
-        yield start, min(end, start + LONGEST)
-        start += LONGEST
+def frame(said: Statement, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The rows with the columns and types of the header, in its order; SourceNonsense where they differ."""
+    for row in rows:
+        missing = next((column.name for column in said.columns if column.name not in row), None)
+        if missing is not None:
+            raise SourceNonsense(f"{said.name}: the answer has no {missing}", source=SOURCE)
+    return pd.DataFrame({column.name: _series([row[column.name] for row in rows], column, said) for column in said.columns})
+
+
+def _series(values: list[Any], column: Column, said: Statement) -> pd.Series[Any]:
+    try:
+        if column.type == "timestamptz":  # they come without a zone, and are UTC
+            moments = pd.to_datetime(pd.Series(values, dtype="string"), utc=True, format="ISO8601")
+            return moments.astype("datetime64[us, UTC]")
+        if column.type in ("bigint", "integer", "smallint"):  # 64-bit integers may come as text
+            return pd.Series([None if value is None else int(value) for value in values], dtype="Int64")
+        if column.type == "float8":
+            return pd.Series([None if value is None else float(value) for value in values], dtype="Float64")
+        if column.type == "text":
+            return pd.Series(values, dtype="string")
+    except (TypeError, ValueError, OverflowError):
+        raise SourceNonsense(f"{said.name}: {column.name} is not the {column.type} its header says", source=SOURCE) from None
+    return pd.Series(values, dtype="object")
+
+
+def _joined(said: Statement, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of several pieces, newest first; a row on the minute that two pieces share comes once."""
+    moments = [column.name for column in said.columns if column.type == "timestamptz"][:1]
+    if not moments:
+        return table
+    on_the_minute = table[moments[0]].dt.floor("min") == table[moments[0]]
+    table = table[~(table.duplicated() & on_the_minute)]
+    return table.sort_values(moments[0], ascending=False, kind="stable", ignore_index=True)
+
+
+def _windows(said: Statement, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    if end - start > LONGEST and not said.splits:
+        raise UsageError(f"{said.name}: the logs answer for 24 hours at most, asked for {end - start}")
+    while end - start > LONGEST:
+        # a later piece begins on a whole minute: the endpoint rounds
+        cut = (start + LONGEST).replace(second=0, microsecond=0)
+        yield start, cut
+        start = cut
+    yield start, end
 
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _frame(asked_for: Statement, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    columns = [column.name for column in asked_for.columns]
-    for row in rows:
-        missing = set(columns) - set(row)
-        if missing:
-            raise SourceNonsense(f"{asked_for.name}: the answer has no {sorted(missing)[0]}", source=SOURCE)
-    table = pd.DataFrame([[row[name] for name in columns] for row in rows], columns=columns)
-    for column in asked_for.columns:
-        if column.type == "timestamptz":
-            table[column.name] = pd.to_datetime(table[column.name], utc=True, format="ISO8601")
-        elif column.type in ("bigint", "integer"):  # 64-bit integers may come as text
-            table[column.name] = pd.to_numeric(table[column.name]).astype("Int64")
-        elif column.type == "float8":
-            table[column.name] = pd.to_numeric(table[column.name]).astype("Float64")
-    return table

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pandas as pd
@@ -12,6 +14,7 @@ from opsnb.errors import SourceNonsense
 Kind = Literal["text", "integer", "number", "boolean", "time", "epoch_ms", "epoch_s"]
 _DTYPES: Mapping[str, str] = {"text": "string", "integer": "Int64", "number": "Float64", "boolean": "boolean"}
 TIME_DTYPE = "datetime64[us, UTC]"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_S = 253_402_300_799
 """The end of the year 9999, which is as far as times go."""
 
@@ -48,7 +51,7 @@ class Shape:
         value = entry.get(key)
         if value is None:
             return None
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         good: Any = None
         if (kind == "text" and isinstance(value, str)) or (kind == "boolean" and isinstance(value, bool)):
             good = value
@@ -57,8 +60,8 @@ class Shape:
         elif kind == "number" and numeric:
             good = float(value)
         elif kind in ("epoch_ms", "epoch_s") and numeric and 0 <= value <= _LATEST_S * 1000:
-            seconds = value / 1000 if kind == "epoch_ms" else value
-            good = pd.Timestamp(seconds, unit="s", tz="UTC").as_unit("us") if seconds <= _LATEST_S else None
+            after = timedelta(milliseconds=value) if kind == "epoch_ms" else timedelta(seconds=value)
+            good = pd.Timestamp(_EPOCH + after) if after <= timedelta(seconds=_LATEST_S) else None
         elif kind == "time" and isinstance(value, str):
             good = utc(value)
         if good is None:
@@ -73,9 +76,10 @@ class Shape:
                 if entry.get(key) is None:
                     raise self.wrong(f"an entry has no {key}")
             rows.append([self.value(entry, key, kind) for key, kind in columns.items()])
-        return pd.DataFrame(
-            {key: pd.Series([row[place] for row in rows], dtype=_DTYPES.get(kind, TIME_DTYPE)) for place, (key, kind) in enumerate(columns.items())}
-        )
+        return pd.DataFrame({
+            key: pd.Series([row[place] for row in rows], dtype=_DTYPES.get(kind, TIME_DTYPE))
+            for place, (key, kind) in enumerate(columns.items())
+        })  # fmt: skip
 
 
 def utc(text: str) -> pd.Timestamp | None:

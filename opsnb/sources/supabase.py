@@ -33,6 +33,7 @@ _PGBOUNCER: Mapping[str, Kind] = {
     "pool_mode": "text", "default_pool_size": "integer", "max_client_conn": "integer", "query_wait_timeout": "integer",
     "reserve_pool_size": "integer", "server_idle_timeout": "integer", "server_lifetime": "integer",
 }  # fmt: skip
+_NO_LOGS = "this platform answers no ClickHouse SQL, and the older endpoint logs.all is not used in its place"
 
 
 class Supabase:
@@ -173,7 +174,7 @@ class Supabase:
         shape = Shape("logs", f"GET {path}\n{sql}")
         params = {"sql": sql, "iso_timestamp_start": start, "iso_timestamp_end": end}
         try:
-            response = self._http.get(path, params=params, missing="this platform has no logs in ClickHouse's dialect, and older dialects are not spoken")
+            response = self._http.get(path, params=params, missing=_NO_LOGS)
             body = shape.mapping(self._http.json(response, shape.question))
         except SourceError as error:
             error.source = "logs"
