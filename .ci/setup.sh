@@ -20,5 +20,7 @@ if [ -e .venv/.installed ] && [ .venv/.installed -nt pyproject.toml ] && [ .venv
 fi
 echo "Setting up .venv ($("$python" --version)); this takes a minute or two the first time." >&2
 [ -x .venv/bin/python ] || "$python" -m venv .venv
+# an older pip cannot read the metadata of some packages and calls that a conflict
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
 touch .venv/.installed
