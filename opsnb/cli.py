@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from opsnb import errors
-from opsnb.config import child_environment, find_root, load_environment, settings
+from opsnb.config import child_environment, find_root, load_environment, load_release, settings
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
 from opsnb.verdicts import Gate
 
@@ -94,6 +94,7 @@ def _parameters(pairs: list[str]) -> dict[str, Any]:
 def _autostart(environment_name: str, root: Path) -> None:
     """Starts the embedded target where the environment is one and nobody said not to."""
     environment = load_environment(environment_name, root)
+    load_release(environment.release, root)  # a mistake in it is told before anything is started
     if environment.autostart != "local" or not settings().local_autostart:
         return
     from opsnb.local import target
@@ -121,7 +122,9 @@ def cleanup(
         planned = cleaning.plan()
         out.print(progress.frame(planned.table, "Test records of the release, in the order of their deletion"))
         if not apply:
-            out.print(escape(f"{planned.sentence} Nothing was changed. To delete: opsnb cleanup {environment} --apply"))
+            out.print(escape(f"{planned.sentence} Nothing was changed."))
+            if planned.rows:
+                out.print(escape(f"To delete them: opsnb cleanup {environment} --apply"))
             return
         cleaning.apply(planned, confirm=_confirmed(environment, confirm))
         out.print(escape(cleaning.sentence))

@@ -185,6 +185,7 @@ class Phase(Questions):
     # ── the end ──
     def finish(self) -> PhaseReport:
         """Joins the verdicts, archives them, and raises GateFailed where a check failed or could not be measured."""
+        server_version = self.server_version  # asked while the doors are open: one asked later would open again
         self.sources.close()
         self.report = PhaseReport(self.name, (*self._results.values(), *self._unanswered()), self._open_attestations())
         run_folder = archive.file_run(
@@ -196,7 +197,7 @@ class Phase(Questions):
             guide_minutes=self.release.guide_minutes.get(self.name),
             run_folder=settings().run_dir,
             journal=settings().journal,
-            extras={"server_version": self.server_version},
+            extras={"server_version": server_version},
         )
         seconds = (datetime.now(UTC) - self.started_at).total_seconds()
         display.show(self.report, seconds=seconds, guide_minutes=self.release.guide_minutes.get(self.name), folder=run_folder)

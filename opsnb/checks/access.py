@@ -155,7 +155,7 @@ def _seen(row: Mapping[Any, Any], declared: str, *, proved: bool) -> dict[str, A
     if state:
         return {**told, "severity": "error", "finding": f"was refused with SQLSTATE {state}{_because(row)}"}
     if expected is None or seen is None or leaked is None or missing is None:
-        return {**told, "severity": "unmeasured", "finding": "has no number of rows"}
+        return {**told, "severity": "unmeasured", "finding": f"has no number of rows{_because(row)}"}
     if leaked > 0:
         return {**told, "severity": "error", "finding": f"saw {counted(leaked, 'row')} not meant for it"}
     if missing > 0:

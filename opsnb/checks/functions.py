@@ -21,6 +21,7 @@ __all__ = [
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 ACTIVE = "ACTIVE"
+REMOVED = "REMOVED"
 _NO_FUNCTION = "FAIL: the platform lists no function, so every expected one is missing."
 _DEPLOY = "Deploy it from the release's tag (supabase functions deploy <slug>), then run this phase again."
 
@@ -36,9 +37,10 @@ class Expected(Protocol):
 
 @check("functions.deployed", title="All expected functions are deployed", items=("PRE-2.1",), fix=_DEPLOY, empty=_NO_FUNCTION)
 def deployed(functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
-    """Every function of *names* is listed by the platform. Table: `functions`. Others are shown and not judged."""
+    """Every function of *names* is listed by the platform and not as REMOVED. Table: `functions`. Others are shown and not judged."""
     wanted = sorted(set(names))
-    present = set(_listed(functions, "version", "status")["slug"]) if not functions.empty else set()
+    listed = _listed(functions, "version", "status") if not functions.empty else functions
+    present = set(listed[listed["status"] != REMOVED]["slug"]) if not functions.empty else set()
     rows = [
         {"function": name, "expected": name in wanted, "deployed": name in present} for name in (*wanted, *sorted(present - set(wanted)))
     ]

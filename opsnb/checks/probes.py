@@ -48,7 +48,7 @@ def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> 
         if column not in rows:
             raise SourceNonsense(f"the answer has no column {column}")
     good = rows[(rows["status"] == status).fillna(False).astype(bool)]
-    lacking = good["missing_fields"].map(_named) + good["wrong_types"].map(_named)
+    lacking = [_named(missing) + _named(wrong) for missing, wrong in zip(good["missing_fields"], good["wrong_types"], strict=True)]
     shown = good.assign(found=[", ".join(each) for each in lacking])
     bad = shown[shown["found"] != ""]
     if len(bad):
@@ -143,7 +143,7 @@ def _shown(rows: pd.DataFrame, found: str | None = None) -> pd.DataFrame:
 
 def _named(value: object) -> list[str]:
     """The names in a cell that holds a list or a comma-separated text; names of fields, never their values."""
-    if value is None or (isinstance(value, float) and pd.isna(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
         return []
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]

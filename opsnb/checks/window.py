@@ -163,7 +163,8 @@ def downtime(
 
     Table: `Gateway.probe` rows of the whole window. A failure lasts from the last good probe of the function to the next good one
     (from the first probe on, to the end of the last one): the most it can have been. Every function must have been probed at
-    least every three *interval_s* over *window_s*, else nothing is known about the rest: INCONCLUSIVE.
+    least every three *interval_s* over *window_s*, else nothing is known about the rest: INCONCLUSIVE. So it is where a function
+    still failed when the watch ended: nobody knows for how long.
     """
     wanted = sorted(set(names))
     if probes.empty or not wanted:
@@ -185,6 +186,10 @@ def downtime(
     details = {"table": table, "measured": round(down_s, 1), "limit": limit_s}
     if down_s >= limit_s:
         return failed(f"{seen}.", **details)
+    still_down = [name for name in wanted if (own := rows[rows["function"] == name]["good"]).size and not own.iloc[-1]]
+    if still_down:
+        sentence = f"{seen}; {some(still_down)} still did not answer {status} when the watch ended: watch on until it does."
+        return inconclusive(sentence, **details)
     gaps = {name: _longest_gap_s(rows[rows["function"] == name]) for name in wanted}
     unwatched = [
         f"{name} ({'never probed' if gap is None else f'{gap:.0f} s unwatched'})"

@@ -98,6 +98,8 @@ class Http:
         try:
             # joined as text: httpx would add a slash to a base that is a whole address
             with self._client.stream(method, self._base + path, **options) as response:
+                if response.is_closed:
+                    return response  # a transport may answer whole
                 body = bytearray()
                 for piece in response.iter_raw():
                     body += piece

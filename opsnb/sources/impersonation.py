@@ -126,9 +126,7 @@ def callers(connection: Connection, identity: IdentitySpec, known: Mapping[str, 
             yield _signed_in(kind, subject, identity, each_id)
 
 
-def _owners(
-    connection: Connection, name: str, select: Mapping[str, str], identity: IdentitySpec, but: set[str]
-) -> Iterator[Caller]:
+def _owners(connection: Connection, name: str, select: Mapping[str, str], identity: IdentitySpec, but: set[str]) -> Iterator[Caller]:
     """For every identity whose rows the release names by %(user_id)s: somebody who owns some, from a random place on.
 
     A sample that owns nothing proves nothing. The search is short; where it ends without anybody, the known callers have to do.

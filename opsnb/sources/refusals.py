@@ -51,6 +51,8 @@ _BY_TEXT: tuple[tuple[tuple[str, ...], type[SourceError], str], ...] = (
      "the host of {where} is not known; look at postgres.dsn"),
     (("refused",), SourceError, "nothing listens at {where}; is the database running?"),
     (("no route to host", "network is unreachable"), SourceError, "there is no way from here to {where}; look at the network"),
+    (("invalid response to", "expected authentication request", "unexpected message"), SourceNonsense,
+     "something listens at {where}, but it is no PostgreSQL; look at postgres.dsn"),
     (("certificate", "ssl", "tls"), SourceError,
      "{where}: no encrypted connection came about; look at sslmode and sslrootcert of postgres.dsn"),
 )  # fmt: skip

@@ -73,6 +73,7 @@ def test_deployed() -> None:
     assert missing.verdict is Verdict.FAIL
     assert "missing: write" in missing.summary
     assert functions.deployed(listed().iloc[:0], names=NAMES).verdict is Verdict.FAIL
+    assert functions.deployed(listed(status="REMOVED"), names=NAMES).verdict is Verdict.FAIL
     assert functions.deployed(listed(), names=[]).verdict is Verdict.INCONCLUSIVE
 
 

@@ -123,6 +123,13 @@ def test_downtime() -> None:
     assert down(probes(("read", 0), ("read", 300))).measured == pytest.approx(5 + 5 + 0.2)
 
 
+def test_a_function_that_never_answered_again_is_not_known_to_be_back() -> None:
+    result = down(probes(("read", 295), ("read", 300)))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "read still did not answer 200" in result.summary
+    assert down(probes(*(("read", second) for second in range(0, 301, 5)))).verdict is Verdict.FAIL
+
+
 def test_no_answer_is_downtime() -> None:
     table = probes()
     table.loc[4, "status"] = 0

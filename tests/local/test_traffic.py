@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 
-from opsnb.local import seed, target
+from opsnb.local import seed, target, traffic
 from opsnb.local.identity import Identity
 
 pytestmark = pytest.mark.target
@@ -235,7 +235,7 @@ def test_traffic_starts_again_after_a_reset(clinic):
     target.reset(clinic.root)
     clinic.ready()
     calls = clinic.rows("function_edge_logs")
-    assert 450 <= len(calls) <= 460
+    assert traffic.CALLS <= len(calls) <= traffic.CALLS + 10
     assert {row["log_attributes"]["response.status_code"] for row in calls} == {"200"}
     assert {row["log_attributes"]["version"] for row in calls} == {"3", "4", "11", "13"}
 

@@ -1,0 +1,104 @@
+"""The clean-up deletes exactly its plan, or nothing. On the real target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from opsnb.actions.cleanup import Cleanup, Plan
+from opsnb.actions.record import newest_action
+from opsnb.config import load_release
+from opsnb.errors import ActionRefused, UsageError
+from opsnb.local.database import insert_test_records
+
+pytestmark = pytest.mark.target
+
+
+@pytest.fixture
+def database(target: Path) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection that may write, the test records inserted; afterwards they and what a test added are gone."""
+    dsn = (target / ".opsnb" / "local" / "run" / "write_dsn").read_text(encoding="utf-8").strip()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        with connection.transaction():
+            insert_test_records(connection)
+        yield connection
+        for record in load_release("patient-history", target).cleanup.records:
+            connection.execute(f"delete from {record.table} where {record.key}::text = any(%s)", (list(record.values),))
+
+
+@pytest.fixture
+def cleaning(at_home: Path, database: object) -> Cleanup:
+    return Cleanup.open("local", root=at_home)
+
+
+def count(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
+    row = connection.execute(f"select count(*) from {table}").fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def test_the_plan_follows_cascades(cleaning: Cleanup) -> None:
+    """Children that go with their parents are in the plan, those behind a composite key too."""
+    plan = cleaning.plan()
+    assert plan.by_table["soap_notes"] == 2
+    assert plan.by_table["context_snapshots"] >= 1
+    assert not plan.blocked_by
+    assert plan.rows == sum(plan.by_table.values())
+
+
+def test_apply_deletes_exactly_the_plan(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Every table loses as many rows as the plan says, and a second run finds nothing."""
+    plan = cleaning.plan()
+    before = {table: count(database, table) for table in plan.by_table}
+    cleaning.apply(plan, confirm="local")
+    assert {table: before[table] - count(database, table) for table in plan.by_table} == plan.by_table
+    assert cleaning.plan().rows == 0
+    record = newest_action(cleaning.deployment, "cleanup", "tables").table
+    assert record["unplanned"].sum() == 0
+    assert record["remaining"].sum() == 0
+    assert record["deleted"].sum() == plan.rows
+
+
+def test_a_row_outside_the_plan_blocks_it(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
+    """An appointment of a test patient that the release does not name: refused, nothing deleted."""
+    patient, provider = "805148ca-76b5-48b2-88e7-0ebfd13bc580", "cb184de2-68c6-4fa7-98dc-885d6e5c244e"
+    row = database.execute(
+        "insert into public.appointments (patient_id, provider_id, starts_at, ends_at) values (%s, %s, now(), now() + interval '1 hour') returning id",
+        (patient, provider),
+    ).fetchone()
+    assert row is not None
+    try:
+        plan = cleaning.plan()
+        assert plan.blocked_by
+        before = count(database, "public.soap_notes")
+        with pytest.raises(ActionRefused, match="not in the plan"):
+            cleaning.apply(plan, confirm="local")
+        assert count(database, "public.soap_notes") == before
+    finally:
+        database.execute("delete from public.appointments where id = %s", (row[0],))
+
+
+def test_a_plan_that_no_longer_holds_is_refused(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
+    """The data changed between plan and deletion: refused, nothing deleted."""
+    plan = cleaning.plan()
+    database.execute("delete from public.soap_notes where id = 'c5b820ae-3f82-471d-b875-9af8b2b0ec0b'")
+    before = count(database, "public.users")
+    with pytest.raises(ActionRefused, match="changed since the plan"):
+        cleaning.apply(plan, confirm="local")
+    assert count(database, "public.users") == before
+
+
+def test_another_environments_name_is_refused(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
+    """The wrong name typed: usage error, nothing deleted."""
+    before = count(database, "public.users")
+    with pytest.raises(UsageError, match="expected the environment's name, local"):
+        cleaning.apply(cleaning.plan(), confirm="production")
+    assert count(database, "public.users") == before
+
+
+def test_an_empty_plan_says_so() -> None:
+    """Nothing to delete is a sentence, not an empty table."""
+    assert "nothing to delete" in Plan(()).sentence

@@ -1,0 +1,143 @@
+"""The functions gateway: one row per call, whatever came of it; bodies are compared and dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from opsnb.config import FunctionSpec
+from opsnb.errors import SourceError, UsageError
+from opsnb.sources.gateway import PROBE_COLUMNS, Gateway
+
+SPEC = FunctionSpec.model_validate({
+    "version": 1,
+    "request": {"body": {"patient": "{patient_id}", "n": 1, "nested": [{"a": "{a}"}]}, "headers": {"x-test": "1"}},
+    "response": {"fields": {"success": "boolean", "items": "array", "count": "number", "note": "any"}},
+})  # fmt: skip
+VALUES = {"patient_id": "p-1", "a": "A"}
+GOOD = {"success": True, "items": [], "count": 1.5, "note": None, "secret": "Anna"}
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def gateway(answer: Answer, **options: Any) -> Gateway:
+    return Gateway(
+        "http://fn.test/functions/v1", anon_key=SecretStr("anon-hunter2"), caller_token=SecretStr("caller-hunter2"),
+        transport=httpx.MockTransport(answer), **options,
+    )  # fmt: skip
+
+
+def test_a_call_is_what_the_release_says(tmp_path: Path) -> None:
+    """Address, mark, keys, body with its values; the journal says what is needed to subtract it."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(200, json=GOOD)
+
+    door = gateway(answer, journal=tmp_path / "probes.jsonl")
+    facts = door.probe({"history": SPEC}, values=VALUES, times=2)
+    assert facts.error is None
+    assert tuple(facts.table.columns) == PROBE_COLUMNS
+    assert len(facts) == len(asked) == 2
+    request = asked[0]
+    assert str(request.url) == f"http://fn.test/functions/v1/history?opsnb_probe={door.mark}"
+    assert request.headers["authorization"] == "Bearer anon-hunter2"
+    assert request.headers["x-firebase-token"] == "caller-hunter2"
+    assert request.headers["x-test"] == "1"
+    assert json.loads(request.content) == {"patient": "p-1", "n": 1, "nested": [{"a": "A"}]}
+    row = facts.table.iloc[0]
+    assert (row["status"], row["missing_fields"], row["wrong_types"], bool(row["completed"])) == (200, "", "", True)
+    journal = [json.loads(line) for line in (tmp_path / "probes.jsonl").read_text().splitlines()]
+    assert [(line["function"], line["status"], line["mark"]) for line in journal] == [("history", 200, door.mark)] * 2
+    kept = facts.table.to_csv() + facts.question + repr(facts) + repr(vars(door)) + (tmp_path / "probes.jsonl").read_text()
+    assert "hunter2" not in kept
+    assert "Anna" not in kept
+
+
+@pytest.mark.parametrize(
+    ("response", "row"),
+    [
+        (httpx.Response(200, json={**GOOD, "success": 1, "items": {}}), {"status": 200, "wrong_types": "success, items", "missing_fields": ""}),
+        (httpx.Response(200, json={"success": True, "count": True}), {"missing_fields": "items, note", "wrong_types": "count"}),
+        (httpx.Response(200, json=[GOOD]), {"missing_fields": "success, items, count, note", "error_code": "not a JSON object"}),
+        (httpx.Response(200, text="[" * 100_000), {"error_code": "not a JSON object"}),
+        (httpx.Response(503, headers={"sb-error-code": "BOOT_ERROR"}), {"status": 503, "error_code": "BOOT_ERROR", "missing_fields": ""}),
+        (httpx.Response(302, headers={"location": "http://x.test"}), {"status": 302}),
+    ],
+)  # fmt: skip
+def test_answers_are_compared_by_name_and_type(response: httpx.Response, row: dict[str, Any]) -> None:
+    """A bool is no number, a field may be anything where the release says so."""
+    table = gateway(lambda request: response).probe({"history": SPEC}, values=VALUES).table
+    assert {key: table.iloc[0][key] for key in row} == row
+
+
+def test_a_function_that_does_not_answer_is_a_row() -> None:
+    """Status 0: an answer about the function, as long as the gateway is there."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "slow" in request.url.path:
+            raise httpx.ReadTimeout("")
+        if "gone" in request.url.path:
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200, json=GOOD)
+
+    table = gateway(answer).probe({"slow": SPEC, "gone": SPEC, "fine": SPEC}, values=VALUES).table
+    assert table["status"].tolist() == [0, 0, 200]
+    assert table["completed"].tolist() == [False, False, True]
+    assert table["error_code"].tolist() == ["SourceTimeout", "SourceError", ""]
+
+
+def test_a_gateway_that_is_not_there_is_an_error(closed_port: int) -> None:
+    """After one round: another would say the same."""
+    calls: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path)
+        raise httpx.ConnectError("refused")
+
+    facts = gateway(answer).probe({"a": SPEC, "b": SPEC}, values=VALUES, times=5)
+    assert "no call reached fn.test" in str(facts.error)
+    assert len(calls) == 2
+    door = Gateway(f"http://127.0.0.1:{closed_port}/functions/v1", anon_key=SecretStr("k"))
+    real = door.probe({"a": SPEC}, values=VALUES)
+    assert isinstance(real.error, SourceError)
+    door.close()
+
+
+def test_watching_goes_on_for_its_time() -> None:
+    """A round at every interval, later where one takes longer, none after the end."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        now[0] += 0.5 if now[0] < 10 else 4.0
+        return httpx.Response(200, json=GOOD)
+
+    door = gateway(answer, sleep=sleep, clock=lambda: now[0], timeout_s=60)
+    facts = door.watch({"a": SPEC, "b": SPEC}, values=VALUES, seconds=30, interval_s=5)
+    assert facts.error is None
+    assert len(facts) == 2 * 5  # at 0, 5, 10, 18, 26
+    assert 30 <= now[0] <= 35
+    assert len(door.watch({}, values=VALUES, seconds=30, interval_s=5)) == 0
+
+
+def test_a_missing_probe_value_is_the_operators_mistake() -> None:
+    """Named, before anything is called."""
+    with pytest.raises(UsageError, match=r"history needs \{a\}: the environment's probe_values have patient_id"):
+        gateway(lambda request: httpx.Response(200)).probe({"history": SPEC}, values={"patient_id": "p"})
+
+
+def test_probes_that_cannot_be_journalled_are_an_error(tmp_path: Path) -> None:
+    """They could not be told from callers."""
+    facts = gateway(lambda request: httpx.Response(200, json=GOOD), journal=tmp_path / "no" / "probes.jsonl").probe(
+        {"history": SPEC}, values=VALUES
+    )
+    assert "the journal of probes cannot be written" in str(facts.error)

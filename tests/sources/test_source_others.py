@@ -1,0 +1,189 @@
+"""Metrics, the identity provider, openEHR and AWS."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+
+from opsnb.errors import SourceError, SourceNonsense
+from opsnb.sources.aws import Aws
+from opsnb.sources.firebase import TOKEN_COLUMNS, Firebase
+from opsnb.sources.metrics import Metrics, parse
+from opsnb.sources.openehr import OpenEhr
+
+SAMPLE = Path(__file__).parents[3] / "shared" / "supabase" / "metrics-sample.txt"
+ISSUER, AUDIENCE, SUBJECT = "https://securetoken.google.com/p", "p", "s" * 28
+
+
+# ── metrics ──
+
+
+def metrics(response: httpx.Response) -> Metrics:
+    return Metrics(
+        "http://m.test/x", user="service_role", password=SecretStr("hunter2"), transport=httpx.MockTransport(lambda request: response)
+    )
+
+
+def test_samples_are_read_tolerantly() -> None:
+    """NaN, infinity, repeated labels, timestamps, braces in a label; what is no sample is passed over."""
+    text = '# HELP a b\na 1\nb{x="1",x="2"} NaN 1700000000000\nc{path="/{id}",q="\\"}"} +Inf\nnot a sample at all\n\nd{x="1"} 1e3\n'
+    table = parse(text)
+    assert table["name"].tolist() == ["a", "b", "c", "d"]
+    assert math.isnan(table["value"].iloc[1])
+    assert table["value"].iloc[3] == 1000.0
+    assert json.loads(table["labels"].iloc[1]) == {"x": "2"}
+    assert json.loads(table["labels"].iloc[2])["path"] == "/{id}"
+
+
+@pytest.mark.skipif(not SAMPLE.is_file(), reason="the sample of the platform's metrics is not beside this checkout")
+def test_the_platforms_own_sample_is_read_whole() -> None:
+    """Every line that is no comment is a sample."""
+    text = SAMPLE.read_text(encoding="utf-8")
+    assert len(parse(text)) == sum(bool(line.strip()) and not line.startswith("#") for line in text.splitlines())
+
+
+@pytest.mark.parametrize("response", [httpx.Response(200, text="<html>\n</html>"), httpx.Response(200, text=""), httpx.Response(401)])
+def test_metrics_that_are_none(response: httpx.Response) -> None:
+    """Never an empty table that looks like a quiet server."""
+    facts = metrics(response).samples()
+    assert isinstance(facts.error, SourceError)
+    assert "hunter2" not in str(facts.error)
+
+
+# ── the identity provider ──
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="module")
+def stranger() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def keys(key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    return {"keys": [{**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k1", "alg": "RS256"}]}
+
+
+def token(key: Any, *, kid: str = "k1", algorithm: str = "RS256", **changes: Any) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": SUBJECT,
+        "iat": now - 10,
+        "exp": now + 600,
+        "auth_time": now - 10,
+        "role": "authenticated",
+    }
+    claims = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})
+
+
+def provider(body: Any, given: str | None) -> Firebase:
+    return Firebase(
+        "http://keys.test/jwks", issuer=ISSUER, audience=AUDIENCE, token=None if given is None else SecretStr(given),
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, json=body)),
+    )  # fmt: skip
+
+
+def test_a_good_token_is_valid_and_stays_secret(key: rsa.RSAPrivateKey) -> None:
+    """Its claims as far as they are nobody's secret; of the subject only the length."""
+    given = token(key)
+    door = provider(keys(key), given)
+    facts = door.token()
+    row = facts.table.iloc[0]
+    assert tuple(facts.table.columns) == TOKEN_COLUMNS
+    assert bool(row["valid"])
+    assert (row["reason"], row["kid"], row["issuer"], row["role"], row["subject_length"]) == ("", "k1", ISSUER, "authenticated", 28)
+    assert 590 < row["expires_in_s"] <= 600
+    kept = facts.table.to_csv() + facts.question + repr(door) + repr(vars(door))
+    assert given not in kept
+    assert SUBJECT not in kept
+    assert door.jwks().table["kid"].tolist() == ["k1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"exp": 1_600_000_000}, "it has expired"),
+        ({"iat": 4_000_000_000, "exp": 4_000_000_100}, "it is not valid yet"),
+        ({"aud": "another"}, "it is for another project"),
+        ({"iss": "https://elsewhere"}, "it is from another issuer"),
+        ({"exp": None}, "it lacks one of"),
+        ({"sub": None}, "it lacks one of"),
+        ({"sub": ""}, "its subject is no text"),
+        ({"sub": "s" * 129}, "its subject is no text"),
+        ({"auth_time": 4_000_000_000}, "yet to sign in"),
+        ({"kid": "k2"}, "its key is not in the provider's key set"),
+    ],
+)
+def test_a_bad_token_says_why(key: rsa.RSAPrivateKey, changes: dict[str, Any], reason: str) -> None:
+    """One row, not valid, with the reason and no claim in it."""
+    row = provider(keys(key), token(key, **changes)).token().table.iloc[0]
+    assert not bool(row["valid"])
+    assert reason in row["reason"]
+
+
+def test_a_forged_token_is_not_valid(key: rsa.RSAPrivateKey, stranger: rsa.RSAPrivateKey) -> None:
+    """Another key, another algorithm, no signature, no token at all."""
+    forged = {
+        "its signature is not the provider's": token(stranger),
+        "it is not signed with RS256": token("x" * 64, algorithm="HS256"),
+        "it is not a JWT": "hunter2",
+    }
+    for reason, given in forged.items():
+        facts = provider(keys(key), given).token()
+        assert not bool(facts.table["valid"].iloc[0])
+        assert facts.table["reason"].iloc[0] == reason
+    unsigned = provider(keys(key), jwt.encode({"sub": "s"}, None, algorithm="none", headers={"kid": "k1"})).token()
+    assert not bool(unsigned.table["valid"].iloc[0])
+
+
+def test_no_token_is_no_row(key: rsa.RSAPrivateKey) -> None:
+    """And no key set is needed for that."""
+    facts = provider({}, None).token()
+    assert facts.ok
+    assert len(facts) == 0
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"keys": [{}]}, {"keys": "x"}, [], {"keys": [{"kid": "k1", "kty": "RSA", "n": "x"}]}, {"keys": [{"kid": "k1"}]}]
+)
+def test_a_key_set_that_is_none_is_nonsense(key: rsa.RSAPrivateKey, body: Any) -> None:
+    """Not a verdict on the token."""
+    facts = provider(body, token(key)).token()
+    assert isinstance(facts.error, SourceNonsense)
+
+
+# ── doors a release may ask for ──
+
+
+@pytest.mark.parametrize(("status", "reached"), [(200, True), (401, True), (405, True), (503, False)])
+def test_openehr_is_reached_or_not(status: int, reached: bool) -> None:
+    """Asking for credentials is an answer."""
+    door = OpenEhr("http://ehr.test/rest", transport=httpx.MockTransport(lambda request: httpx.Response(status)))
+    assert bool(door.reachable().table["reached"].iloc[0]) is reached
+
+
+def test_openehr_that_is_not_there(closed_port: int) -> None:
+    """An error, not `False`."""
+    assert isinstance(OpenEhr(f"http://127.0.0.1:{closed_port}").reachable().error, SourceError)
+
+
+def test_a_role_that_is_none_is_said_without_being_shown() -> None:
+    """Its account number is nobody's business."""
+    facts = Aws("eu-central-1").role("arn:aws:iam::hunter2")
+    assert "not of the form" in str(facts.error)
+    assert "hunter2" not in str(facts.error)
