@@ -11,6 +11,8 @@ from opsnb.errors import SourceNonsense
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
 
 _PROBE = ("function", "at", "status", "seconds", "error_code", "found")
+_FOREIGN = ("not a JSON object", "no declared field")
+"""Error codes of `Gateway.probe` for answers that are none of the function's."""
 _NO_PROBE = "INCONCLUSIVE: no probe was sent, so nothing is known about any answer."
 _ANSWERS = "The error code says who refused: BOOT_ERROR and UNAUTHORIZED_* come from the platform, anything else from the function."
 
@@ -39,7 +41,7 @@ def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) ->
 def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
     """No answer of *status* lacks a declared field or gives it another type. Table: `Gateway.probe`.
 
-    A function without such an answer has no fields to look at: INCONCLUSIVE (`functions.answers` fails for it).
+    Where no answer has any declared field, something else answered: ERROR. A function without such an answer has no fields to look at: INCONCLUSIVE (`functions.answers` fails for it).
     """
     rows, unprobed = _probed(probes, names)
     if rows is None or unprobed:
@@ -51,6 +53,11 @@ def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> 
     lacking = [_named(missing) + _named(wrong) for missing, wrong in zip(good["missing_fields"], good["wrong_types"], strict=True)]
     shown = good.assign(found=[", ".join(each) for each in lacking])
     bad = shown[shown["found"] != ""]
+    if len(good) and "error_code" in good and good["error_code"].isin(_FOREIGN).all():
+        return unmeasured(
+            f"None of {counted(len(good), 'answer')} has a single declared field: whatever answers there, it is not the release's functions.",
+            table=_shown(shown), limit=0,
+        )  # fmt: skip
     if len(bad):
         worst = sorted({f"{row.function}: {row.found}" for row in bad.itertuples()})
         return failed(

@@ -201,7 +201,8 @@ async def malformed_record(context: Context) -> None:
     await _statements(
         context,
         [
-            "update public.patient_profiles set cumulative_medical_record = jsonb_set(cumulative_medical_record, '{conditions}', '\"see paper file\"') "
+            "update public.patient_profiles "
+            "set cumulative_medical_record = jsonb_set(cumulative_medical_record, '{conditions}', '\"see paper file\"') "
             "where id = (select id from public.patient_profiles where medical_record_last_updated_at is not null "
             "order by medical_record_last_updated_at desc limit 1)"
         ],
@@ -225,7 +226,10 @@ async def migration_pending(context: Context) -> None:
     """The newest row of the remote history is gone."""
     await _statements(
         context,
-        ["delete from supabase_migrations.schema_migrations where version = (select max(version) from supabase_migrations.schema_migrations)"],
+        [
+            "delete from supabase_migrations.schema_migrations "
+            "where version = (select max(version) from supabase_migrations.schema_migrations)"
+        ],
     )
 
 

@@ -22,6 +22,8 @@ from opsnb.sources.http import Http, unreached
 
 SOURCE = "functions"
 MARK = "opsnb_probe"
+NO_OBJECT, NO_FIELD = "not a JSON object", "no declared field"
+"""What stands in `error_code` for an answer that is good by its status and cannot be the function's."""
 PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "missing_fields", "wrong_types", "completed", "mark")
 _DTYPES = {
     "at": "datetime64[us, UTC]", "status": "Int64", "seconds": "Float64", "completed": "boolean",
@@ -137,10 +139,11 @@ def _compare(response: httpx.Response, fields: Mapping[str, str]) -> dict[str, s
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        return {"missing_fields": ", ".join(fields), "error_code": "not a JSON object"}
+        return {"missing_fields": ", ".join(fields), "error_code": NO_OBJECT}
     missing = [name for name in fields if name not in body]
     wrong = [name for name, kind in fields.items() if name in body and not _is(body[name], kind)]
-    return {"missing_fields": ", ".join(missing), "wrong_types": ", ".join(wrong)}
+    foreign = {"error_code": NO_FIELD} if fields and len(missing) == len(fields) else {}
+    return {"missing_fields": ", ".join(missing), "wrong_types": ", ".join(wrong), **foreign}
 
 
 def _is(value: Any, kind: str) -> bool:

@@ -16,6 +16,8 @@ RETRY_STATUS = (502, 503, 504)
 RETRIES = 2
 LONGEST_WAIT_S = 65.0
 """How long a GET waits for rate limits in all: the platform's are per minute."""
+PATIENCE, GIVEN_UP_S = 2, 30.0
+"""After so many GETs in a row without an answer in time, none is sent for so long."""
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; a bundle of functions may have 20 MB."""
 _CONNECT_S = 5.0
@@ -48,6 +50,8 @@ class Http:
         self._timeout_s = timeout_s
         self._sleep = sleep
         self._clock = clock
+        self._timeouts = 0
+        self._given_up_until = -math.inf
         try:
             url = httpx.URL(base_url)
         except httpx.InvalidURL:
@@ -68,17 +72,27 @@ class Http:
         """
         question = f"GET {path}"
         retries, waited = 0, 0.0
+        if self._clock() < self._given_up_until:
+            raise SourceTimeout(
+                f"{self.where} did not answer {PATIENCE} times in a row; not asked again yet", source=self.source, question=question
+            )  # fmt: skip
         while True:
             try:
                 response = self.request("GET", path, params=params, headers=headers)
             except SourceTimeout:
-                raise  # it was given its time
+                # it was given its time; a phase asks many questions, and would spend its deadline on one system that is gone
+                self._timeouts += 1
+                if self._timeouts >= PATIENCE:
+                    self._given_up_until = self._clock() + GIVEN_UP_S
+                raise
             except SourceNonsense:
                 raise
             except SourceError:
                 if retries == RETRIES:
                     raise
                 response = None
+            else:
+                self._timeouts = 0
             if response is not None and response.status_code == 429:
                 reset = _seconds(response.headers.get("x-ratelimit-reset"))
                 if waited + reset <= LONGEST_WAIT_S:

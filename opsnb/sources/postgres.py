@@ -26,6 +26,8 @@ from opsnb.sources.statements import Column, Statement, statement
 
 TRANSACTION_POOLER_PORT = "6543"
 CONNECT_TRIES = 3
+GIVEN_UP_S = 30.0
+"""How long a server that took no connection in time is not tried again: a phase asks it many questions."""
 GRACE_S = 2.0
 """How long past its time-out a statement may stay silent before the server counts as gone."""
 Connection = psycopg.Connection[TupleRow]
@@ -69,6 +71,7 @@ class Postgres:
         self._connect_timeout_s = max(2, math.ceil(connect_timeout_s))  # libpq knows whole seconds, two at least
         self._allow_transaction_pooler = allow_transaction_pooler
         self._connection: Connection | None = None
+        self._gone: tuple[float, SourceTimeout] | None = None
 
     def query(self, name: str, **params: Any) -> Facts:
         """The rows of opsnb/sql/postgres/<name>.sql with the columns its header names; an empty answer keeps them."""
@@ -133,6 +136,8 @@ class Postgres:
         if self._connection is not None and not self._connection.closed:
             return self._connection
         self._connection = None
+        if self._gone is not None and time.monotonic() < self._gone[0]:
+            raise SourceTimeout(str(self._gone[1]), source=SOURCE)
         parts = self._parts()
         where = f"{parts.get('host') or parts.get('hostaddr') or 'the local socket'}:{parts.get('port') or 5432}"
         try:
@@ -142,7 +147,10 @@ class Postgres:
                 with attempt:
                     connection = psycopg.connect(**parts, autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
-            raise no_connection(error, where, self._connect_timeout_s) from None
+            why = no_connection(error, where, self._connect_timeout_s)
+            if isinstance(why, SourceTimeout):
+                self._gone = time.monotonic() + GIVEN_UP_S, why
+            raise why from None
         try:
             with _cut_after(connection, self._patience_s):
                 self._prepare(connection)

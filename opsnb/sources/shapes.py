@@ -28,7 +28,8 @@ class Shape:
 
     def wrong(self, what: str) -> SourceNonsense:
         """The error to raise."""
-        return SourceNonsense(f"{self.question}: {what}", source=self.source, question=self.question)
+        asked = self.question.partition("\n")[0]  # a statement is many lines, and no sentence
+        return SourceNonsense(f"{asked}: {what}", source=self.source, question=self.question)
 
     def mapping(self, value: Any, name: str = "the answer") -> dict[str, Any]:
         """An object; a missing one (None) is empty."""

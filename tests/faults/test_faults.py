@@ -114,7 +114,7 @@ def test_the_baseline_is_sound(benches: tuple[Bench, Bench]) -> None:
 
 
 @pytest.mark.parametrize(("step", "name"), STEPS, ids=[f"{name} {step}" for step, name in STEPS])
-def test_fault(benches: tuple[Bench, Bench], step: str, name: str, request: pytest.FixtureRequest) -> None:
+def test_fault(benches: tuple[Bench, Bench], step: str, name: str) -> None:
     bench = benches[_NAMES.index(name) % 2]
     bench.ready()
     if step == "breaks":

@@ -63,7 +63,7 @@ def test_a_call_is_what_the_release_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("response", "row"),
     [
-        (httpx.Response(200, json={**GOOD, "success": 1, "items": {}}), {"status": 200, "wrong_types": "success, items", "missing_fields": ""}),
+        (httpx.Response(200, json={**GOOD, "success": 1, "items": {}}), {"wrong_types": "success, items", "missing_fields": ""}),
         (httpx.Response(200, json={"success": True, "count": True}), {"missing_fields": "items, note", "wrong_types": "count"}),
         (httpx.Response(200, json=[GOOD]), {"missing_fields": "success, items, count, note", "error_code": "not a JSON object"}),
         (httpx.Response(200, text="[" * 100_000), {"error_code": "not a JSON object"}),

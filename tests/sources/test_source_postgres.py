@@ -112,9 +112,11 @@ def test_parameters_are_checked_before_anything_is_asked(closed_port: int) -> No
 def test_the_session_reads_and_names_itself(server: Server) -> None:
     """Settings hold, each statement is its own transaction, and writing is refused."""
     with door(server, statement_timeout_ms=1234, lock_timeout_ms=56) as db:
-        table = run(db, "select name, setting from pg_settings where name in ('statement_timeout', 'lock_timeout', 'default_transaction_read_only', 'application_name', 'TimeZone')").table  # fmt: skip
+        names = "'statement_timeout', 'lock_timeout', 'default_transaction_read_only', 'application_name', 'TimeZone'"
+        table = run(db, f"select name, setting from pg_settings where name in ({names})").table
         assert dict(table.itertuples(index=False)) == {
-            "statement_timeout": "1234", "lock_timeout": "56", "default_transaction_read_only": "on", "application_name": "opsnb/tests", "TimeZone": "UTC",
+            "statement_timeout": "1234", "lock_timeout": "56", "default_transaction_read_only": "on",
+            "application_name": "opsnb/tests", "TimeZone": "UTC",
         }  # fmt: skip
         moments = [run(db, "select transaction_timestamp()").table.iloc[0, 0] for _ in range(2)]
         assert moments[0] < moments[1]

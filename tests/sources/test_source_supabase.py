@@ -167,7 +167,8 @@ def test_secrets_are_digests() -> None:
 def test_backups_tell_the_ways_back() -> None:
     """Backups, the window of point-in-time recovery in seconds, and whether that is on."""
     body = {
-        "pitr_enabled": True, "backups": [{"id": 1, "is_physical_backup": True, "status": "COMPLETED", "inserted_at": "2026-01-01T00:00:00"}],
+        "pitr_enabled": True,
+        "backups": [{"id": 1, "is_physical_backup": True, "status": "COMPLETED", "inserted_at": "2026-01-01T00:00:00"}],
         "physical_backup_data": {"latest_physical_backup_date_unix": 1763000000},
     }  # fmt: skip
     table = answering(body).backups().table
