@@ -11,7 +11,7 @@ demo: $(STAMP) ## the runbook on the embedded target, from nothing to reports
 
 test: $(STAMP) ## everything that must hold, in under five minutes
 	@$(BIN)/ruff check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 bench: $(STAMP) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks

@@ -19,7 +19,13 @@ from opsnb.runbook import ITEMS, NOTEBOOKS
 from opsnb.verdicts import CHECKS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "reports" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "reports" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def test_checks_page_is_what_the_code_says() -> None:

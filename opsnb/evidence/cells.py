@@ -220,5 +220,3 @@ def _output_cleaner() -> bleach.Cleaner:
         return name == "aria-label" or value in _FIXED.get(name, set())
 
     return bleach.Cleaner(tags=set(_TAGS), attributes=allowed, protocols=set(), strip=True)
-
-

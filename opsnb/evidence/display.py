@@ -107,7 +107,7 @@ def result_card(result: CheckResult) -> Shown:
 def results_html(results: Sequence[CheckResult]) -> Shown:
     """Several results, a card each."""
     cards = [result_card(result) for result in results]
-    return Shown(f"{MARK}\">{''.join(card.html for card in cards)}</div>", "\n".join(card.text for card in cards))
+    return Shown(f'{MARK}">{"".join(card.html for card in cards)}</div>', "\n".join(card.text for card in cards))
 
 
 def facts_html(facts: Facts) -> Shown:
@@ -142,7 +142,7 @@ def gate_html(
     )
     if report.open_attestations:
         body += (
-            f'<tr><td>{chip("open")}</td><td>Attestations</td><td>{escape(", ".join(report.open_attestations))}</td>'
+            f"<tr><td>{chip('open')}</td><td>Attestations</td><td>{escape(', '.join(report.open_attestations))}</td>"
             "<td>Open: a named person must attest these.</td></tr>"
         )
     took = _took(seconds, guide_minutes)
@@ -168,9 +168,7 @@ def header_html(title: str, facts: Mapping[str, Any]) -> Shown:
     rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>' for name, value in facts.items())
     width = max((len(name) for name in facts), default=0)
     text = "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in facts.items())])
-    return Shown(
-        f'{MARK} opsnb-facts"><p><strong>{escape(title)}</strong></p><table><tbody>{rows}</tbody></table></div>', printable(text)
-    )
+    return Shown(f'{MARK} opsnb-facts"><p><strong>{escape(title)}</strong></p><table><tbody>{rows}</tbody></table></div>', printable(text))
 
 
 def phase_header(phase: Any, **more: Any) -> dict[str, str]:

@@ -21,13 +21,17 @@ def render(template: str, *, library: str = "", **context: Any) -> str:
     """The page *template* as text. *library* is the address of the chart library; without it the page runs no script but its own."""
     style = display.css() + text("page.css")  # in this order: the page decides
     script = text("page.js")
-    return _environment().get_template(template).render(
-        style=Markup(style),  # noqa: S704  (our own files)
-        script=Markup(script),  # noqa: S704
-        policy=policy(style, script, library=bool(library)),
-        library=library,
-        chip=lambda word: Markup(display.chip(word)),  # noqa: S704  (escapes what it is given)
-        **context,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704  (our own files)
+            script=Markup(script),  # noqa: S704
+            policy=policy(style, script, library=bool(library)),
+            library=library,
+            chip=lambda word: Markup(display.chip(word)),  # noqa: S704  (escapes what it is given)
+            **context,
+        )
     )
 
 

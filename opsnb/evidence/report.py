@@ -125,9 +125,7 @@ def verdict_rows(run: Run, anchors: set[str]) -> list[dict[str, Any]]:
         undecided = {str(verdict) for verdict in WORST_FIRST[:3]}
         at = sum(row["verdict"] in undecided for row in rows)
         finding = "Open: a named person must attest " + ("this." if len(attestations) == 1 else "these.")
-        rows.insert(
-            at, {"verdict": "open", "title": "Attestations", "id": "", "items": attestations, "summary": finding, "href": ""}
-        )
+        rows.insert(at, {"verdict": "open", "title": "Attestations", "id": "", "items": attestations, "summary": finding, "href": ""})
     return rows
 
 
@@ -195,4 +193,3 @@ def _library_style() -> str:
     """The id under which the library would add a style element for its maps: a page that has it already is left alone."""
     found = re.search(rb'getElementById\("([0-9a-f]{64})"\)', chart_library())
     return found.group(1).decode() if found else "no-map-style"
-

@@ -17,7 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opsnb.config import Environment, Limits, Release, child_environment, effective_limits, load_environment, load_release, require_references, settings
+from opsnb.config import (
+    Environment,
+    Limits,
+    Release,
+    child_environment,
+    effective_limits,
+    load_environment,
+    load_release,
+    require_references,
+    settings,
+)
 from opsnb.errors import UsageError
 from opsnb.evidence import archive, deployments, index, report
 from opsnb.evidence.deployments import Deployment

@@ -78,7 +78,9 @@ class Doors:
         said = self._environment.metrics
         if said is None:
             raise UsageError(f"environment {self._environment.name}: `metrics` is not set; name the endpoint to ask it")
-        return self._kept(Metrics(text_of(said.url, self._root), user=said.user, password=said.password.resolve(self._root)))
+        return self._kept(
+            Metrics(text_of(said.url, self._root), user=said.user, password=said.password.resolve(self._root), timeout_s=self._patience)
+        )
 
     @cached_property
     def firebase(self) -> Firebase:
@@ -90,7 +92,12 @@ class Doors:
             )
         token = None if said.token is None else said.token.resolve(self._root)
         url = text_of(said.jwks_url, self._root)
-        return self._kept(Firebase(url, issuer=identity.issuer, audience=identity.project_id, token=token))
+        return self._kept(Firebase(url, issuer=identity.issuer, audience=identity.project_id, token=token, timeout_s=self._patience))
+
+    @property
+    def _patience(self) -> float:
+        """For systems without a time-out of their own: the platform's."""
+        return self._environment.platform.timeout_s
 
     def close(self) -> None:
         """Closes what was opened, last first; a door used afterwards opens again."""

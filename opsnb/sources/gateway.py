@@ -69,8 +69,8 @@ class Gateway:
         rows: list[dict[str, Any]] = []
         for _ in range(times):
             rows += [self._call(slug, said, values) for slug, said in functions.items()]
-            if all(row["unreachable"] for row in rows):
-                break  # nobody is there: another round would say the same
+            if not any(row["completed"] for row in rows):
+                break  # nobody answers: another round would say the same, and wait as long again
         return self._answered(functions, rows)
 
     @asked(SOURCE)

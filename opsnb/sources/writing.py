@@ -143,12 +143,12 @@ def transaction(
             dsn.get_secret_value(), application_name=f"opsnb/{phase}", options=options, connect_timeout=5, prepare_threshold=None
         ) as connection:
             yield Transaction(connection)
-    except psycopg.errors.QueryCanceled as error:
-        raise SourceTimeout("a statement took too long and was stopped; nothing was changed", source="postgres") from error
-    except psycopg.errors.LockNotAvailable as error:
-        raise SourceTimeout("a row or table was locked by somebody else; nothing was changed, try again", source="postgres") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise SourceDenied("the role may not do this; nothing was changed", source="postgres") from error
+    except psycopg.errors.QueryCanceled:
+        raise SourceTimeout("a statement took too long and was stopped; nothing was changed", source="postgres") from None
+    except psycopg.errors.LockNotAvailable:
+        raise SourceTimeout("a row or table was locked by somebody else; nothing was changed, try again", source="postgres") from None
+    except psycopg.errors.InsufficientPrivilege:
+        raise SourceDenied("the role may not do this; nothing was changed", source="postgres") from None
     except psycopg.Error as error:
         # DETAIL quotes rows: only the kind of the error leaves
         state = error.sqlstate or "no SQLSTATE"

@@ -177,6 +177,16 @@ def probes(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame([{"function": "read", **good}, {"function": "write", **good, **changes}])
 
 
+def test_fields_of_the_types_the_gateway_answers_with() -> None:
+    """Texts, not lists: names with commas between them."""
+    texts = {"missing_fields": "string", "wrong_types": "string", "status": "Int64", "seconds": "Float64"}
+    told = probes(missing_fields="history, entries").assign(missing_fields=["", "history, entries"], wrong_types="").astype(texts)
+    result = functions.fields(told, names=NAMES)
+    assert (result.verdict, result.measured) == (Verdict.FAIL, 1)
+    assert "write: history, entries" in result.summary
+    assert functions.fields(told.assign(missing_fields="").astype(texts), names=NAMES).verdict is Verdict.PASS
+
+
 def verdicts(table: pd.DataFrame) -> dict[str, str]:
     return {
         "answers": functions.answers(table, names=NAMES).verdict,

@@ -80,9 +80,7 @@ def test_results_of_another_phase_do_not_count(tmp_path: Path) -> None:
 
 def test_the_newest_journalled_run_counts(tmp_path: Path) -> None:
     deployment, counted = sample.make_run(tmp_path, judged=[result(Verdict.FAIL)], with_notebook=False)
-    _, newer = sample.make_run(
-        tmp_path, judged=[result(Verdict.PASS)], journalled=False, with_notebook=False, later=timedelta(minutes=1)
-    )
+    _, newer = sample.make_run(tmp_path, judged=[result(Verdict.PASS)], journalled=False, with_notebook=False, later=timedelta(minutes=1))
     assert [run.folder for run in results.read_runs(deployment)] == [newer, counted]
     assert results.newest_runs(deployment)["schema"].folder == counted
     _, newest = sample.make_run(tmp_path, judged=[result(Verdict.PASS)], with_notebook=False, later=timedelta(minutes=2))

@@ -56,7 +56,9 @@ def test_parameters(phase: str) -> None:
     assert dict(list(declared.items())[:4]) == FIRST_FOUR
     statements = ast.parse(source(tagged[0])).body
     assert all(isinstance(statement, ast.AnnAssign) for statement in statements), "every parameter has a type"
-    types = {ast.unparse(statement.target): ast.unparse(statement.annotation) for statement in statements if isinstance(statement, ast.AnnAssign)}
+    types = {
+        ast.unparse(statement.target): ast.unparse(statement.annotation) for statement in statements if isinstance(statement, ast.AnnAssign)
+    }
     assert {name: types[name] for name in TYPES} == TYPES
     for name in list(declared)[4:]:
         assert declared[name] is None and types[name].endswith("| None"), f"{name}: None = from the environment"

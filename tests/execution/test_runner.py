@@ -86,7 +86,16 @@ def test_one_phase_leaves_a_complete_archive(target: Path, opsnb: Opsnb) -> None
 
 def test_plain_papermill_is_filed_with_the_deployment_too(target: Path, tmp_path: Path) -> None:
     """What every printed job does: the same archive, journalled, without our command line."""
-    words = ["--engine", "opsnb", "--no-progress-bar", "notebooks/05_schema.ipynb", str(tmp_path / "out.ipynb"), "-p", "environment", "local"]
+    words = [
+        "--engine",
+        "opsnb",
+        "--no-progress-bar",
+        "notebooks/05_schema.ipynb",
+        str(tmp_path / "out.ipynb"),
+        "-p",
+        "environment",
+        "local",
+    ]
     ended = run_program("papermill", *words, root=target)
     assert ended.code == 0, ended
     newest = max((target / "reports" / "local").glob("*/schema/*"), key=lambda folder: folder.stat().st_mtime)

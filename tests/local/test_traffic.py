@@ -97,7 +97,7 @@ def test_the_last_half_hour_was_a_working_clinic(clinic):
     n = Counter(row["log_attributes"]["request.pathname"].rsplit("/", 1)[1] for row in calls)
     assert sorted(n) == SLUGS
     assert min(n.values()) >= 60
-    assert sum(n.values()) >= 400
+    assert sum(n.values()) >= 300  # 299 without an error show a rate under 1 %
     assert {row["log_attributes"]["response.status_code"] for row in calls} == {"200"}
     moments = sorted(datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC) for row in calls)
     now = datetime.now(UTC)
