@@ -4,14 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test bench lint lab clean
+.PHONY: demo test faults bench lint lab clean
 
 demo: $(STAMP) ## the runbook on the embedded target, from nothing to reports
 	@$(BIN)/opsnb demo
 
 test: $(STAMP) ## everything that must hold, in under five minutes
 	@$(BIN)/ruff check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign" $(TESTS)
+
+faults: $(STAMP) ## every fault of the embedded target against every notebook; several minutes
+	@$(BIN)/python -m pytest -m campaign
 
 bench: $(STAMP) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks

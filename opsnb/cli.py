@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,10 +63,14 @@ def _run(environment: str, phases: list[str], deployment: str, parameters: dict[
     waves = plan.waves(phases)
     runner.require_possible(environment, phases=phases, deployment=deployment, parameters=parameters, root=root)
     _autostart(environment, root)
-    with progress.phases(err, [name for wave in waves for name in wave]) as report:
-        opened, ends = runner.run(
-            environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report
-        )  # fmt: skip
+    try:
+        with progress.phases(err, [name for wave in waves for name in wave]) as report:
+            opened, ends = runner.run(
+                environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        err.print("stopped: what ran left its reports, what had not begun was not run")
+        return errors.EXIT_STOPPED
     gate = runner.joined(ends)
     out.print(progress.table(ends))
     style = GATE_STYLES[gate]
@@ -125,6 +130,9 @@ def cleanup(
             out.print(escape(f"{planned.sentence} Nothing was changed."))
             if planned.rows:
                 out.print(escape(f"To delete them: opsnb cleanup {environment} --apply"))
+            return
+        if not planned.rows:
+            out.print(escape(planned.sentence))
             return
         cleaning.apply(planned, confirm=_confirmed(environment, confirm))
         out.print(escape(cleaning.sentence))
@@ -230,6 +238,8 @@ def local_reset() -> None:
 
 def main() -> None:
     """The entry point: an error of ours is one sentence, never a traceback."""
+    # a scheduler's stop leaves what Ctrl-C leaves: reports, and no process behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except UsageError as error:
@@ -243,4 +253,4 @@ def main() -> None:
         raise SystemExit(errors.EXIT_UNMEASURED) from None
     except KeyboardInterrupt:
         err.print("stopped")
-        raise SystemExit(130) from None
+        raise SystemExit(errors.EXIT_STOPPED) from None

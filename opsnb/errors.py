@@ -20,6 +20,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_HELD = 3
 EXIT_UNMEASURED = 4
+EXIT_STOPPED = 130
+"""Stopped by the operator or a scheduler, as shells count it."""
 
 
 class OpsnbError(Exception):

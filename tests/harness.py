@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -66,10 +67,8 @@ def run_cells(notebook: Path, **parameters: Any) -> Phase:
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] != "code":
             continue
-        try:
+        with contextlib.suppress(GateFailed):  # what the phase concluded is asked below
             exec(compile("".join(cell["source"]), f"{notebook.name}[{cell['id']}]", "exec"), names)
-        except GateFailed:
-            pass  # what the phase concluded is asked below
         if "parameters" in cell["metadata"].get("tags", []):
             names.update(parameters)
     phase = names["ops"]

@@ -148,10 +148,27 @@ def counts(root: Path) -> dict[str, int]:
     """Rows of every table of the clinic, but of the one its patients fill while we look."""
     import psycopg
 
-    names = "select format('%I.%I', schemaname, relname) from pg_stat_user_tables where schemaname = 'public' and relname <> 'context_snapshots'"
+    names = (
+        "select format('%I.%I', schemaname, relname) from pg_stat_user_tables "
+        "where schemaname = 'public' and relname <> 'context_snapshots'"
+    )
     with psycopg.connect((root / ".opsnb/local/run/write_dsn").read_text().strip()) as connection:
         tables = [row[0] for row in connection.execute(names)]
         return {table: connection.execute(f"select count(*) from {table}").fetchone()[0] for table in sorted(tables)}  # type: ignore[arg-type,index]
+
+
+def typed(root: Path, answer: str) -> tuple[int, str]:
+    """Code and output of the deletion, begun at a terminal where *answer* is typed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("opsnb")), "cleanup", "local", "--apply"],
+        cwd=root, env=process_environment(root), stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    os.close(theirs)
+    os.write(ours, f"{answer}\n".encode())
+    printed, _ = process.communicate(timeout=60)
+    os.close(ours)
+    return process.returncode, printed
 
 
 def test_cleanup_plans_then_deletes_exactly_the_test_records(target: Path, opsnb: Opsnb) -> None:
@@ -169,6 +186,10 @@ def test_cleanup_plans_then_deletes_exactly_the_test_records(target: Path, opsnb
     assert planned is not None and int(planned[1]) >= sum(leftovers.values()) and int(planned[2]) >= len(leftovers)
     assert counts(target) == with_leftovers
 
+    code, printed = typed(target, "production")
+    assert code == 2 and "Type its name" in printed and "expected the environment's name, local" in printed
+    assert counts(target) == with_leftovers
+
     done = opsnb("cleanup", "local", "--apply", "--confirm", "local")
     assert done.code == 0, done
     assert f"{planned[1]} rows deleted in one transaction, 0 left." in " ".join(done.out.split())
@@ -179,22 +200,6 @@ def test_cleanup_plans_then_deletes_exactly_the_test_records(target: Path, opsnb
     assert counts(target) == without
     record = max((target / "reports" / "local").glob("*/actions/*cleanup*"), default=None)
     assert record is not None
-
-
-def test_at_a_terminal_the_name_is_typed(target: Path) -> None:
-    """Another name than the environment's changes nothing."""
-    ours, theirs = pty.openpty()
-    program = str(Path(sys.executable).with_name("opsnb"))
-    process = subprocess.Popen(
-        [program, "cleanup", "local", "--apply"], cwd=target, env=process_environment(target), stdin=theirs, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    os.close(theirs)
-    os.write(ours, b"production\n")
-    printed, complaint = process.communicate(timeout=60)
-    os.close(ours)
-    assert process.returncode == 2 and "expected the environment's name, local" in complaint
-    assert "Type its name" in printed + complaint
 
 
 def test_status_shows_no_secret_unless_asked(target: Path, opsnb: Opsnb) -> None:

@@ -175,7 +175,8 @@ class Cleanup:
             if deleted != plan.by_table:
                 raise ActionFailed(f"The deletion was rolled back: it would have deleted {deleted}, the plan said {plan.by_table}.")
         left = self.plan()
-        self.sentence = f"{sum(deleted.values())} rows deleted in one transaction, {left.rows} left."
+        done = f"{sum(deleted.values())} rows deleted in one transaction, {left.rows} left."
+        self.sentence = done if deleted or left.rows else "No test record was left; there was nothing to delete."
         self._file(plan, deleted, left, started)
 
     def _file(self, plan: Plan, deleted: dict[str, int], left: Plan, started: datetime) -> None:

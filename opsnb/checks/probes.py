@@ -41,7 +41,8 @@ def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) ->
 def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
     """No answer of *status* lacks a declared field or gives it another type. Table: `Gateway.probe`.
 
-    Where no answer has any declared field, something else answered: ERROR. A function without such an answer has no fields to look at: INCONCLUSIVE (`functions.answers` fails for it).
+    Where no answer has any declared field, something else answered: ERROR. A function without such an answer has no fields to look
+    at: INCONCLUSIVE (`functions.answers` fails for it).
     """
     rows, unprobed = _probed(probes, names)
     if rows is None or unprobed:
@@ -55,7 +56,7 @@ def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> 
     bad = shown[shown["found"] != ""]
     if len(good) and "error_code" in good and good["error_code"].isin(_FOREIGN).all():
         return unmeasured(
-            f"None of {counted(len(good), 'answer')} has a single declared field: whatever answers there, it is not the release's functions.",
+            f"None of {counted(len(good), 'answer')} has a single declared field: what answers there is not the release's functions.",
             table=_shown(shown), limit=0,
         )  # fmt: skip
     if len(bad):

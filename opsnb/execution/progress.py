@@ -23,11 +23,13 @@ MARKS = {
     Gate.FAILED: "[red]✘ failed[/]",
 }
 
+WIDEST = max(len(str(gate)) for gate in Gate)
+
 
 @contextmanager
 def phases(console: Console, names: Sequence[str]) -> Iterator[Callback]:
     """A progress bar on *console*; yields the callback that moves it."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=len(names))
         running: list[str] = []
@@ -38,7 +40,8 @@ def phases(console: Console, names: Sequence[str]) -> Iterator[Callback]:
             else:
                 running.remove(phase)
                 bar.advance(task)
-                bar.console.print(f"{notebook_of(phase):15} {MARKS[end.gate]:30} {end.seconds:6.1f} s")
+                padding = " " * (WIDEST - len(str(end.gate)))
+                bar.console.print(f"{notebook_of(phase):15} {MARKS[end.gate]}{padding} {end.seconds:6.1f} s")
             bar.update(task, description=", ".join(running))
 
         yield report

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -74,10 +75,19 @@ def run(
     reports = settings().reports_folder(root)
     opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
     ends: list[PhaseEnd] = []
+    workers = _Workers()
     for wave in chosen:
         with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
-            started = [side_by_side.submit(_run_phase, phase, environment, opened, given, root, progress) for phase in wave]
-            ends += [future.result() for future in started]
+            started = [side_by_side.submit(_run_phase, phase, environment, opened, given, root, progress, workers) for phase in wave]
+            try:
+                ends += [future.result() for future in started]
+            except BaseException:
+                # the operator stops the run: what runs ends now and leaves its report, what did not begin never does
+                side_by_side.shutdown(wait=False, cancel_futures=True)
+                workers.stop()
+                side_by_side.shutdown()
+                index.write_index(opened)
+                raise
     if any(end.phase == "signoff" for end in ends):
         report.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
@@ -107,8 +117,9 @@ def joined(ends: Sequence[PhaseEnd]) -> Gate:
 
 
 def _run_phase(
-    phase: str, environment: Environment, deployment: Deployment, given: Mapping[str, Any], root: Path, progress: Progress
-) -> PhaseEnd:
+    phase: str, environment: Environment, deployment: Deployment, given: Mapping[str, Any], root: Path, progress: Progress,
+    workers: _Workers,
+) -> PhaseEnd:  # fmt: skip
     progress(phase, None)
     started = datetime.now(UTC)
     folder = archive.new_run_folder(deployment, phase, now=started)
@@ -121,14 +132,43 @@ def _run_phase(
         "deadline_s": environment.phase_deadline_s,
         "parameters": {**given, "environment": environment.name, "deployment": deployment.id},
     }
-    reason = _work(order, child_environment(OPSNB_RUN_DIR=str(folder), OPSNB_HOME=str(root)))
+    reason = _work(order, child_environment(OPSNB_RUN_DIR=str(folder), OPSNB_HOME=str(root)), workers)
     end = archive.ensure_run(folder, phase=phase, deployment=deployment, reason=reason, started_at=started)
     ended = PhaseEnd(phase, end.gate, (datetime.now(UTC) - started).total_seconds(), folder, end.sentence)
     progress(phase, ended)
     return ended
 
 
-def _work(order: dict[str, Any], environment: dict[str, str]) -> str:
+class _Workers:
+    """The workers of one run, so that whoever stops the run stops them; each is a process group of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: set[int] = set()
+        self.stopped = False
+
+    def add(self, group: int) -> None:
+        """A worker began; one that begins after the stop ends at once."""
+        with self._lock:
+            self._groups.add(group)
+            if self.stopped:
+                _stop_group(group)
+
+    def remove(self, group: int) -> None:
+        """A worker ended: its kernel must not outlive it."""
+        with self._lock:
+            self._groups.discard(group)
+            _stop_group(group)
+
+    def stop(self) -> None:
+        """Ends every worker that runs."""
+        with self._lock:
+            self.stopped = True
+            for group in self._groups:
+                _stop_group(group)
+
+
+def _work(order: dict[str, Any], environment: dict[str, str], workers: _Workers) -> str:
     """Runs a worker to its end; answers why it did not end well, in words, or nothing."""
     try:
         worker = subprocess.Popen(
@@ -139,14 +179,16 @@ def _work(order: dict[str, Any], environment: dict[str, str]) -> str:
     except OSError as error:
         raise UsageError(f"A worker process could not be started: {error.strerror}.") from error
     deadline_s = order["deadline_s"]
+    workers.add(worker.pid)
     try:
         _, complaint = worker.communicate(json.dumps(order), timeout=deadline_s + GRACE_S)
     except subprocess.TimeoutExpired:
         return f"The phase did not end within its deadline of {deadline_s:g} s and was stopped."
     finally:
-        # the whole group: a kernel must not outlive its phase
-        _stop_group(worker.pid)
+        workers.remove(worker.pid)
         worker.wait()
+    if workers.stopped:
+        return "The run was stopped before this phase had ended."
     if worker.returncode == 0:
         return ""
     last_line = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {worker.returncode}"

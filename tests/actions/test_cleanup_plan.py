@@ -66,7 +66,8 @@ def test_a_row_outside_the_plan_blocks_it(cleaning: Cleanup, database: psycopg.C
     """An appointment of a test patient that the release does not name: refused, nothing deleted."""
     patient, provider = "805148ca-76b5-48b2-88e7-0ebfd13bc580", "cb184de2-68c6-4fa7-98dc-885d6e5c244e"
     row = database.execute(
-        "insert into public.appointments (patient_id, provider_id, starts_at, ends_at) values (%s, %s, now(), now() + interval '1 hour') returning id",
+        "insert into public.appointments (patient_id, provider_id, starts_at, ends_at) "
+        "values (%s, %s, now(), now() + interval '1 hour') returning id",
         (patient, provider),
     ).fetchone()
     assert row is not None

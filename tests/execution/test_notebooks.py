@@ -114,7 +114,7 @@ def test_the_last_cell_is_the_gate(phase: str) -> None:
 def test_the_readme_lists_it_in_order(phase: str) -> None:
     rows = re.findall(r"^\| `(\d\d_\w+)` \|(.+)\|(.+)\|$", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M)
     assert [row[0] for row in rows] == [notebook_of(each) for each in PHASES]
-    changes = dict((name, said.strip()) for name, _, said in rows)[notebook_of(phase)]
+    changes = {name: said.strip() for name, _, said in rows}[notebook_of(phase)]
     assert changes.startswith("nothing") is (phase != "cleanup")
 
 

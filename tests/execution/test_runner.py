@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ import jsonschema
 import nbformat
 import pandas as pd
 import pytest
-from harness import REPOSITORY, Ended, make_home, run_program
+from harness import REPOSITORY, Ended, make_home, process_environment, run_program
 
 from opsnb.evidence import results
 from opsnb.execution import plan, runner
@@ -136,11 +140,44 @@ def test_a_phase_that_hangs_is_stopped_at_its_deadline(spoilt: Path, opsnb: Opsn
     assert "deadline of 3 s" in " ".join(ended.out.split())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "a scheduler's stop"])
+def test_a_run_that_is_stopped_leaves_its_report_and_no_process(spoilt: Path, number: signal.Signals) -> None:
+    begin_with(spoilt, "04_environment", f"open({str(spoilt / 'began')!r}, 'w').close(); import time; time.sleep(600)")
+    program = str(Path(sys.executable).with_name("opsnb"))
+    environment = process_environment(spoilt, OPSNB_LOCAL_AUTOSTART="0")
+    process = subprocess.Popen([program, "run", "local", "--phase", "environment"], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: (spoilt / "began").exists())
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "stopped" in complaint and "Traceback" not in complaint
+    (folder,) = (spoilt / "reports" / "local").glob("*/environment/*")
+    assert valid(folder)["unfinished"] == "The run was stopped before this phase had ended."
+    assert (folder / "report.html").is_file() and (folder.parents[1] / "index.html").is_file()
+    wait_for(lambda: not [each for each in Path("/proc").glob("[0-9]*/environ") if str(folder) in read(each)])
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < ends, "it did not come true"
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--set", "growth=1"], "unknown parameter growth"),
-        (["--set", "max_function_s=soon"], "max_function_s"),
+        (["--set", "growth=1", "--set", "deadline=2"], "unknown parameter"),
         (["--set", "growth_mb"], "expected NAME=VALUE"),
         (["--set", "apply=true"], "an option or a command of its own"),
         (["--deployment", "20200101T000000Z-none"], "no deployment"),
