@@ -23,6 +23,8 @@ _NOTHING_EXPOSED = "No API role holds a privilege on any table: nothing is expos
 
 NO_PRIVILEGE = "42501"
 """The caller may not read the table at all: for one who should see nothing, a right answer."""
+NOT_ASKED = "OPSNB"
+"""Where an SQLSTATE would stand: the source did not get as far as asking this caller, and the cause says why."""
 # the statement did not get as far as the policies: connection, resources, operator, system
 _NOT_DECIDED = ("08", "53", "55", "57", "58", "XX", "25", "40")
 
@@ -150,6 +152,8 @@ def _seen(row: Mapping[Any, Any], declared: str, *, proved: bool) -> dict[str, A
     state = _text(row.get("sqlstate"))
     if state == NO_PRIVILEGE and declared == "none":
         return {**told, "severity": "note", "finding": "may not read the table at all, as declared"}
+    if state == NOT_ASKED:
+        return {**told, "severity": "unmeasured", "finding": f"was not asked{_because(row)}"}
     if state.startswith(_NOT_DECIDED):
         return {**told, "severity": "unmeasured", "finding": f"could not be asked (SQLSTATE {state})"}
     if state:
@@ -182,17 +186,20 @@ def identity_works(access: pd.DataFrame, *, prove: Sequence[str] = ("patient",))
     """No policy raises for a real subject, and each identity of *prove* saw rows of its own on some table.
 
     Tables: the access matrix. FAIL: an SQLSTATE that a policy raised, or own rows not seen. INCONCLUSIVE: no own row to see.
-    A missing privilege (42501) is a refusal, not an error of a policy.
+    A missing privilege (42501) is a refusal, not an error of a policy. ERROR: somebody was not asked.
     """
     if access.empty or not prove:
         return unmeasured("Nobody was impersonated.")
     known(access, "identity", "table")
     rows: list[dict[str, Any]] = []
     undecided: list[str] = []
+    not_asked: list[str] = []
     for row in access.to_dict("records"):
         state = _text(row.get("sqlstate"))
         where = {"object": row["table"], "roles": row["identity"]}
-        if state.startswith(_NOT_DECIDED):
+        if state == NOT_ASKED:
+            not_asked.append(f"{row['table']} as {row['identity']}")
+        elif state.startswith(_NOT_DECIDED):
             undecided.append(f"{row['table']} as {row['identity']} (SQLSTATE {state})")
         elif state and state != NO_PRIVILEGE:
             what = "a policy reads the subject as a UUID" if state == "22P02" else "a policy raised"
@@ -218,6 +225,8 @@ def identity_works(access: pd.DataFrame, *, prove: Sequence[str] = ("patient",))
         first = errors[0]
         cases = counted(len(errors), "such case")
         return failed(f"{first['object']} as {first['roles']}: {first['finding']} ({cases}).", **details)
+    if not_asked:
+        return unmeasured(f"Not everybody was asked: {some(not_asked)}.", **details)
     if undecided:
         return inconclusive(f"No policy raised where it could be asked, but: {some(undecided)}.", **details)
     return passed(f"No policy raised, and {some(list(prove))} saw rows of their own.", **details)

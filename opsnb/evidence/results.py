@@ -6,6 +6,7 @@ Reading never skips: a run whose results.json is missing or damaged is an ERROR 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ FILE_NAME = "results.json"
 JOURNAL_NAME = "journal.jsonl"
 NOTEBOOK_NAME = "notebook.ipynb"
 REPORT_NAME = "report.html"
+NOT_MEASURED = "Could not be measured. "
+"""How the summary of a check begins whose question was not answered."""
 UNFINISHED_FIX = "Read the reason, mend its cause, and run the phase again."
 
 
@@ -253,7 +256,7 @@ def gate_reason(report: PhaseReport) -> str:
     if errors := by_verdict[Verdict.ERROR]:
         parts.append(f"{len(errors)} {'more ' if parts else total + ' '}could not be measured: {_names(errors)}")
     if parts:
-        return "; ".join(parts) + "."
+        return "; ".join(parts) + "." + _cause(errors)
     if undecided := by_verdict[Verdict.INCONCLUSIVE]:
         parts.append(f"{len(undecided)} {total} {'is' if len(undecided) == 1 else 'are'} not decided: {_names(undecided)}")
     if report.open_attestations:
@@ -267,6 +270,15 @@ def gate_reason(report: PhaseReport) -> str:
         return "Nothing here applies to this deployment; each line says why."
     passed = "The one check passed" if judged == 1 else f"All {judged} checks passed"
     return passed + (f", {len(warned)} with a warning: {_names(warned)}." if warned else ".")
+
+
+def _cause(errors: Sequence[CheckResult]) -> str:
+    """What most of the *errors* say, as a sentence to follow another; nothing where they give no cause."""
+    causes = Counter(error.summary.removeprefix(NOT_MEASURED) for error in errors if error.summary.startswith(NOT_MEASURED))
+    if not causes:
+        return ""
+    cause = causes.most_common(1)[0][0].strip().rstrip(".")
+    return f" {cause[:1].upper()}{cause[1:]}" + ("" if cause.endswith("?") else ".")
 
 
 def item_verdicts(results: Iterable[CheckResult]) -> dict[str, dict[str, Any]]:

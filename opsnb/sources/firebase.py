@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from opsnb.errors import SourceNonsense
 from opsnb.facts import asked
 from opsnb.sources.http import Http
+from opsnb.sources.shapes import LATEST_S
 
 SOURCE = "firebase"
 LONGEST_SUBJECT = 128
@@ -72,13 +73,13 @@ class Firebase:
         try:
             row["kid"] = _text(jwt.get_unverified_header(token).get("kid"))
             claims = jwt.decode(token, options={"verify_signature": False})
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, UnicodeError):
             return row | {"reason": "it is not a JWT"}
         expires = claims.get("exp")
         row |= {
             "issuer": _text(claims.get("iss")), "audience": _text(claims.get("aud")), "role": _text(claims.get("role")),
             "subject_length": len(str(claims.get("sub", ""))),
-            "expires_in_s": float(expires) - time.time() if isinstance(expires, int | float) else None,
+            "expires_in_s": float(expires) - time.time() if _moment(expires) else None,
         }  # fmt: skip
         key = next((key for key in self._keys() if key["kid"] == row["kid"]), None)
         if key is None:
@@ -92,15 +93,20 @@ class Firebase:
                 token, public, algorithms=["RS256"], audience=self._audience, issuer=self._issuer,
                 options={"require": ["exp", "iat", "aud", "iss", "sub"]},
             )  # fmt: skip
-        except jwt.InvalidTokenError as error:
-            # the class says what is wrong; the text may quote a claim
+        except (jwt.InvalidTokenError, OverflowError, TypeError) as error:
+            # the class says what is wrong; the text may quote a claim. A time that is no number is none of the library's errors
             return row | {"reason": next((said for kind, said in _REASONS if isinstance(error, kind)), "it does not verify")}
         if not isinstance(claims["sub"], str) or not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
             return row | {"reason": f"its subject is no text of 1 to {LONGEST_SUBJECT} characters"}
         signed_in = claims.get("auth_time", 0)
-        if not isinstance(signed_in, int | float) or signed_in > time.time():
+        if not _moment(signed_in) or signed_in > time.time():
             return row | {"reason": "its user is yet to sign in (auth_time); is this machine's clock right?"}
         return row | {"valid": True}
+
+
+def _moment(claim: Any) -> bool:
+    """Whether a claim is seconds since 1970, before the year 9999."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool) and abs(claim) < LATEST_S
 
 
 def _text(claim: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ _DTYPES = {
     "at": "datetime64[us, UTC]", "status": "Int64", "seconds": "Float64", "completed": "boolean",
     **dict.fromkeys(("function", "error_code", "missing_fields", "wrong_types", "mark"), "string"),
 }  # fmt: skip
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,), "string": (str,), "number": (int, float), "object": (dict,), "array": (list,), "null": (type(None),),
 }  # fmt: skip
@@ -66,9 +68,10 @@ class Gateway:
 
         SourceError only where not a single call reached the gateway.
         """
+        bodies = _bodies(functions, values)
         rows: list[dict[str, Any]] = []
         for _ in range(times):
-            rows += [self._call(slug, said, values) for slug, said in functions.items()]
+            rows += [self._call(slug, said, bodies[slug]) for slug, said in functions.items()]
             if not any(row["completed"] for row in rows):
                 break  # nobody answers: another round would say the same, and wait as long again
         return self._answered(functions, rows)
@@ -78,11 +81,12 @@ class Gateway:
         self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], seconds: float, interval_s: float
     ) -> tuple[str, pd.DataFrame]:
         """As `probe`, over and over for *seconds*, a round begun every *interval_s* (later, where a round takes longer)."""
+        bodies = _bodies(functions, values)
         ends = self._clock() + seconds
         rows: list[dict[str, Any]] = []
         while functions and (not rows or self._clock() < ends):
             begun = self._clock()
-            rows += [self._call(slug, said, values) for slug, said in functions.items()]
+            rows += [self._call(slug, said, bodies[slug]) for slug, said in functions.items()]
             self._sleep(max(0.0, min(begun + interval_s, ends) - self._clock()))
         return self._answered(functions, rows)
 
@@ -97,13 +101,12 @@ class Gateway:
             raise SourceError(f"no call reached {where}; is it running and reachable from here?", source=SOURCE, question=question)
         return question, pd.DataFrame(rows, columns=list(PROBE_COLUMNS)).astype(_DTYPES)
 
-    def _call(self, slug: str, said: FunctionSpec, values: Mapping[str, str]) -> dict[str, Any]:
+    def _call(self, slug: str, said: FunctionSpec, body: Any) -> dict[str, Any]:
         at = datetime.now(UTC)
         row: dict[str, Any] = {
             "at": at, "function": slug, "status": 0, "error_code": "", "missing_fields": "", "wrong_types": "", "completed": False,
             "mark": self.mark, "unreachable": False,
         }  # fmt: skip
-        body = _filled(said.request.body, values, slug)
         sent: dict[str, Any] = {"params": {MARK: self.mark}, "headers": said.request.headers}
         if body or said.request.method not in ("GET", "DELETE"):
             sent["json"] = body
@@ -113,7 +116,7 @@ class Gateway:
         except SourceError as error:
             row |= {"error_code": type(error).__name__, "unreachable": unreached(error)}
         else:
-            row |= {"status": response.status_code, "completed": True, "error_code": response.headers.get("sb-error-code", "")}
+            row |= {"status": response.status_code, "completed": True, "error_code": _code(response)}
             if response.is_success:
                 row |= _compare(response, said.response.fields)
         row["seconds"] = time.perf_counter() - started
@@ -130,6 +133,17 @@ class Gateway:
         except OSError as error:
             why = f"the journal of probes cannot be written ({error.strerror}), so they could not be told from callers; {self._journal}"
             raise SourceError(why, source=SOURCE) from None
+
+
+def _code(response: httpx.Response) -> str:
+    """What the gateway calls its refusal; '' for anything that is no such name."""
+    code = response.headers.get("sb-error-code", "")
+    return code if _CODE.fullmatch(code) else ""
+
+
+def _bodies(functions: Mapping[str, FunctionSpec], values: Mapping[str, str]) -> dict[str, Any]:
+    """Every body to send, made before the first is sent."""
+    return {slug: _filled(said.request.body, values, slug) for slug, said in functions.items()}
 
 
 def _compare(response: httpx.Response, fields: Mapping[str, str]) -> dict[str, str]:

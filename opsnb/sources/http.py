@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
-from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout
+from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout, UsageError
 
 RETRY_STATUS = (502, 503, 504)
 RETRIES = 2
@@ -21,6 +22,10 @@ PATIENCE, GIVEN_UP_S = 2, 30.0
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; a bundle of functions may have 20 MB."""
 _CONNECT_S = 5.0
+_HEADER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+_OF_THE_LINE = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers about a body as it was sent, not as it was read."""
 
 # these libraries log every address they ask, and with it what was asked
 for _library in ("httpx", "httpcore"):
@@ -55,7 +60,9 @@ class Http:
         try:
             url = httpx.URL(base_url)
         except httpx.InvalidURL:
-            raise SourceError("the address is no URL; look at the environment's file", source=source) from None
+            raise UsageError(f"{source}: the address is no URL; look at the environment's file") from None
+        if not all(_HEADER.fullmatch(value) for value in (headers or {}).values()):
+            raise UsageError(f"{source}: a key or token holds what no header may (a line break, a letter beyond ASCII); look at its reference")
         self.where = f"{url.host}:{url.port}" if url.port else url.host
         """Host and port, for sentences."""
         direct: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
@@ -115,16 +122,14 @@ class Http:
                 if response.is_closed:
                     return response  # a transport may answer whole
                 body = bytearray()
-                for piece in response.iter_raw():
+                for piece in response.iter_bytes():  # decoded: a small body may be a large one packed
                     body += piece
                     if self._clock() > ends:
                         raise SourceTimeout(f"{self.where} did not end its answer within {self._timeout_s:g} s", **where)
                     if len(body) > LARGEST_BODY:
                         raise SourceNonsense(f"{self.where} answered more than {LARGEST_BODY // 1024**2} MB", **where)
-                # decodes the body as its headers say
-                return httpx.Response(
-                    response.status_code, headers=response.headers, content=bytes(body), request=response.request, extensions={}
-                )
+                kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_LINE]
+                return httpx.Response(response.status_code, headers=kept, content=bytes(body), request=response.request, extensions={})
         except httpx.ConnectTimeout:
             seconds = min(self._timeout_s, _CONNECT_S)
             raise SourceTimeout(f"{self.where} took no connection within {seconds:g} s; is it reachable from here?", **where) from None
@@ -134,7 +139,7 @@ class Http:
             raise SourceError(self._unreached(error), **where) from None
         except httpx.DecodingError:
             raise SourceNonsense(f"{self.where} answered a body that is not encoded as it says", **where) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):  # the last is of a host such as a..b
             raise SourceError("the address is no URL of http or https; look at the environment's file", **where) from None
         except httpx.RemoteProtocolError:
             raise SourceError(f"{self.where} broke off, or does not speak HTTP", **where) from None

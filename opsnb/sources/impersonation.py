@@ -24,6 +24,8 @@ from opsnb.errors import SourceDenied, SourceError
 from opsnb.facts import Facts
 from opsnb.sources.postgres import Connection, Postgres
 
+NOT_ASKED = "OPSNB"
+"""Stands in `sqlstate` where a cell was not asked at all; of the form of an SQLSTATE, and none of Postgres'."""
 CAP = 10_000
 """Rows looked at per table and caller."""
 COLUMNS = ("identity", "caller", "table", "expected", "seen", "leaked", "missing", "capped", "sqlstate", "cause", "seconds")
@@ -75,7 +77,8 @@ def matrix(
     """One row per table and caller: COLUMNS. *known* are ids of callers to ask for in any case (identity → user id).
 
     Besides them, for each table and identity somebody is sampled who owns rows of it. A policy that raises is a row with its SQLSTATE
-    and cause, never "no rows". A cell that could not be asked, or that the time budget cut, has no numbers, and its cause says why.
+    and cause, never "no rows". A cell that could not be asked, or that the time budget cut, has no numbers, the SQLSTATE NOT_ASKED, and
+    a cause that says why.
     SourceDenied where the reading role may not become the callers, or is itself bound by row-level security.
     """
 
@@ -172,7 +175,7 @@ def _cell(connection: Connection, name: str, key: str, expression: str, caller: 
     Where there are more than *cap* rows, leaked and missing are exact for the rows that were looked at.
     """
     started = time.perf_counter()
-    row = {**_unasked(name, caller, ""), "capped": False}
+    row = {**_unasked(name, caller, ""), "capped": False, "sqlstate": ""}
     rows = sql.SQL("{key} as k from {table}").format(key=sql.Identifier(key), table=_name(name))
     condition, params = _condition(expression, caller), {"user_id": caller.user_id}
     declared = True
@@ -205,7 +208,7 @@ def _cell(connection: Connection, name: str, key: str, expression: str, caller: 
         if state is None or (declared and state not in _UNDECLARED):
             raise
         if declared:  # the caller was not asked at all: no verdict on a policy
-            row["cause"] = f"{_UNDECLARED[state]} (SQLSTATE {state})"
+            row |= {"sqlstate": NOT_ASKED, "cause": f"not asked: {_UNDECLARED[state]} (SQLSTATE {state})"}
         else:
             row |= {"sqlstate": state, "cause": _CAUSES.get(state, "a policy or the table raised an error")}
     return {**row, "seconds": time.perf_counter() - started}
@@ -272,7 +275,7 @@ def _unasked(table: str, caller: Caller, cause: str) -> dict[str, Any]:
     """A cell without numbers."""
     return {
         "identity": caller.identity, "caller": caller.shown, "table": table, "expected": None, "seen": None, "leaked": None,
-        "missing": None, "capped": True, "sqlstate": "", "cause": cause, "seconds": 0.0,
+        "missing": None, "capped": True, "sqlstate": NOT_ASKED, "cause": cause, "seconds": 0.0,
     }  # fmt: skip
 
 

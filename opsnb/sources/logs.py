@@ -24,6 +24,7 @@ MOST_PIECES = 200
 LONGEST = timedelta(hours=24)
 SHORTEST = timedelta(minutes=1)
 """The endpoint rounds times to the minute."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Logs:
@@ -96,7 +97,7 @@ def literal(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float) and math.isfinite(value):
         return repr(value)
-    if isinstance(value, str) and "\0" not in value:
+    if isinstance(value, str) and "\0" not in value and not _SURROGATE.search(value):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(literal(each) for each in value) + "]"
@@ -115,13 +116,19 @@ def frame(said: Statement, rows: list[dict[str, Any]]) -> pd.DataFrame:
 def _series(values: list[Any], column: Column, said: Statement) -> pd.Series[Any]:
     try:
         if column.type == "timestamptz":  # they come without a zone, and are UTC
+            if not all(value is None or (isinstance(value, str) and value[:1].isdigit()) for value in values):
+                raise ValueError  # pandas reads "now", and a number as a year
             moments = pd.to_datetime(pd.Series(values, dtype="string"), utc=True, format="ISO8601")
             return moments.astype("datetime64[us, UTC]")
         if column.type in ("bigint", "integer", "smallint"):  # 64-bit integers may come as text
+            if any(isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()) for value in values):
+                raise ValueError
             return pd.Series([None if value is None else int(value) for value in values], dtype="Int64")
         if column.type == "float8":
             return pd.Series([None if value is None else float(value) for value in values], dtype="Float64")
         if column.type == "text":
+            if not all(value is None or isinstance(value, str) for value in values):
+                raise TypeError
             return pd.Series(values, dtype="string")
     except (TypeError, ValueError, OverflowError):
         raise SourceNonsense(f"{said.name}: {column.name} is not the {column.type} its header says", source=SOURCE) from None

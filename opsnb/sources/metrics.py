@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 
 import httpx
@@ -17,6 +16,7 @@ from opsnb.sources.http import Http
 SOURCE = "metrics"
 _SAMPLE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(.)")
 
 
 class Metrics:
@@ -44,14 +44,18 @@ class Metrics:
 def parse(text: str) -> pd.DataFrame:
     """Prometheus text as a table; a repeated label keeps its last value, a line that is no sample is passed over."""
     rows = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a label may hold what else ends a line
         matched = None if line.startswith("#") else _SAMPLE.fullmatch(line.strip())
         if matched is None:
             continue
         try:
             value = float(matched["value"])
         except ValueError:
-            value = math.nan
-        labels = dict(_LABEL.findall(matched["labels"] or ""))
+            continue  # "temporarily unavailable" is two words, and no sample
+        labels = {name: _ESCAPE.sub(_unescaped, text) for name, text in _LABEL.findall(matched["labels"] or "")}
         rows.append((matched["name"], json.dumps(labels, sort_keys=True), value))
     return pd.DataFrame(rows, columns=["name", "labels", "value"]).astype({"value": "float64"})
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return "\n" if found[1] == "n" else found[1]

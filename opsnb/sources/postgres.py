@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
@@ -26,8 +26,8 @@ from opsnb.sources.statements import Column, Statement, statement
 
 TRANSACTION_POOLER_PORT = "6543"
 CONNECT_TRIES = 3
-GIVEN_UP_S = 30.0
-"""How long a server that took no connection in time is not tried again: a phase asks it many questions."""
+GIVEN_UP_S = 10.0
+"""How long a server that took no connection is not tried again: a phase asks it many questions."""
 GRACE_S = 2.0
 """How long past its time-out a statement may stay silent before the server counts as gone."""
 Connection = psycopg.Connection[TupleRow]
@@ -71,7 +71,7 @@ class Postgres:
         self._connect_timeout_s = max(2, math.ceil(connect_timeout_s))  # libpq knows whole seconds, two at least
         self._allow_transaction_pooler = allow_transaction_pooler
         self._connection: Connection | None = None
-        self._gone: tuple[float, SourceTimeout] | None = None
+        self._gone: tuple[float, SourceError] | None = None
 
     def query(self, name: str, **params: Any) -> Facts:
         """The rows of opsnb/sql/postgres/<name>.sql with the columns its header names; an empty answer keeps them."""
@@ -137,18 +137,18 @@ class Postgres:
             return self._connection
         self._connection = None
         if self._gone is not None and time.monotonic() < self._gone[0]:
-            raise SourceTimeout(str(self._gone[1]), source=SOURCE)
+            raise type(self._gone[1])(str(self._gone[1]), source=SOURCE)
         parts = self._parts()
-        where = f"{parts.get('host') or parts.get('hostaddr') or 'the local socket'}:{parts.get('port') or 5432}"
+        where = place(parts)
         try:
             for attempt in Retrying(
                 stop=stop_after_attempt(CONNECT_TRIES), wait=wait_exponential(0.2, max=1), retry=retry_if_exception(may_pass), reraise=True
             ):
                 with attempt:
                     connection = psycopg.connect(**parts, autocommit=True, prepare_threshold=None)
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeError) as error:  # the latter is of a host such as a..b
             why = no_connection(error, where, self._connect_timeout_s)
-            if isinstance(why, SourceTimeout):
+            if isinstance(why, SourceTimeout) or "refused" in str(error).lower():
                 self._gone = time.monotonic() + GIVEN_UP_S, why
             raise why from None
         try:
@@ -161,17 +161,7 @@ class Postgres:
         return connection
 
     def _parts(self) -> dict[str, Any]:
-        try:
-            parts = conninfo_to_dict(self._dsn.get_secret_value())
-        except psycopg.ProgrammingError:
-            raise UsageError(
-                "postgres.dsn of the environment is not a DSN; expected postgresql://user:password@host:5432/database"
-            ) from None
-        if TRANSACTION_POOLER_PORT in str(parts.get("port")).split(",") and not self._allow_transaction_pooler:
-            raise UsageError(
-                f"postgres.dsn names port {TRANSACTION_POOLER_PORT}, the transaction pooler, where neither read-only nor time-outs hold; "
-                "use session mode: port 5432 of the same host"
-            )
+        parts = dsn_parts(self._dsn, "postgres.dsn", allow_transaction_pooler=self._allow_transaction_pooler)
         # a network that swallows packets is noticed after about half a minute
         alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
         own = {"application_name": self._application, "connect_timeout": self._connect_timeout_s, "client_encoding": "UTF8"}
@@ -188,6 +178,25 @@ class Postgres:
         connection.execute(_SESSION, {"names": list(settings), "values": list(settings.values())})
 
 
+def dsn_parts(dsn: SecretStr, key: str, *, allow_transaction_pooler: bool = False) -> dict[str, Any]:
+    """What *dsn* says; UsageError, naming *key* and no value, for one that is none or names the transaction pooler's port."""
+    try:
+        parts = dict(conninfo_to_dict(dsn.get_secret_value()))
+    except (psycopg.ProgrammingError, UnicodeError):
+        raise UsageError(f"{key} of the environment is not a DSN; expected postgresql://user:password@host:5432/database") from None
+    if TRANSACTION_POOLER_PORT in str(parts.get("port")).split(",") and not allow_transaction_pooler:
+        raise UsageError(
+            f"{key} names port {TRANSACTION_POOLER_PORT}, the transaction pooler, where neither read-only nor time-outs hold; "
+            "use session mode: port 5432 of the same host"
+        )
+    return parts
+
+
+def place(parts: Mapping[str, Any]) -> str:
+    """Host and port of a DSN, for sentences."""
+    return f"{parts.get('host') or parts.get('hostaddr') or 'the local socket'}:{parts.get('port') or 5432}"
+
+
 def frame(cursor: psycopg.Cursor[TupleRow], asked: Statement) -> pd.DataFrame:
     """The cursor's rows with the columns the header names and pandas' nullable types; SourceNonsense where they differ."""
     names = [column.name for column in cursor.description or ()]
@@ -202,11 +211,11 @@ def frame(cursor: psycopg.Cursor[TupleRow], asked: Statement) -> pd.DataFrame:
 
 def _series(values: list[Any], column: Column, asked: Statement) -> pd.Series[Any]:
     convert = _FROM_DRIVER.get(column.type)
-    if convert is not None:
-        values = [None if value is None else convert(value) for value in values]
     try:
+        if convert is not None:
+            values = [None if value is None else convert(value) for value in values]
         return pd.Series(values, dtype=_DTYPES.get(column.type, "object"))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SourceNonsense(f"{asked.name}: {column.name} is not the {column.type} its header says", source=SOURCE) from None
 
 

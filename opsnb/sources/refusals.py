@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,11 +44,13 @@ _BY_TEXT: tuple[tuple[tuple[str, ...], type[SourceError], str], ...] = (
     (("tenant or user not found",), SourceDenied, "the pooler at {where} does not know this project or role; look at postgres.dsn"),
     (("no pg_hba.conf entry", "not permitted to log in", "permission denied for"), SourceDenied,
      "{where} does not let this role in from here; look at pg_hba.conf or the network restrictions"),
+    (("certificate file", "private key file"), SourceError,
+     "{where}: a file that sslmode, sslrootcert, sslcert or sslkey of postgres.dsn needs is not there or not readable"),
     (("does not exist",), SourceDenied, "{where} has no such role or database; look at postgres.dsn"),
     (("too many connections", "too many clients", "connection slots", "max clients reached", "max client connections"), SourceError,
      "{where} has no connection left to give; somebody holds them all"),
     (("starting up", "shutting down", "recovery mode"), SourceError, "{where} is starting or shutting down; try again"),
-    (("could not translate host name", "failed to resolve", "name or service not known"), SourceError,
+    (("could not translate host name", "failed to resolve", "name or service not known", "idna"), SourceError,
      "the host of {where} is not known; look at postgres.dsn"),
     (("refused",), SourceError, "nothing listens at {where}; is the database running?"),
     (("no route to host", "network is unreachable"), SourceError, "there is no way from here to {where}; look at the network"),
@@ -66,6 +69,8 @@ def translated(question: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise in_words(error, question) from None
+    except UnicodeError:
+        raise SourceNonsense("a text of the answer or of a parameter is not UTF-8", source=SOURCE, question=question) from None
     except SourceError as error:
         error.question = error.question or question
         raise
@@ -85,15 +90,20 @@ def in_words(error: psycopg.Error, question: str = "") -> SourceError:
     return SourceError(f"the database could not be asked ({type(error).__name__})", source=SOURCE, question=question)
 
 
-def no_connection(error: psycopg.Error, where: str, timeout_s: float) -> SourceError:
+def no_connection(error: Exception, where: str, timeout_s: float) -> SourceError:
     """Why there is no connection to *where* (host:port)."""
     if isinstance(error, psycopg.errors.ConnectionTimeout) or "timeout expired" in str(error):
         return SourceTimeout(f"{where} did not answer within {timeout_s:g} s; is it reachable from here?", source=SOURCE)
-    text = str(error).lower()
+    text = _unnamed(error)
     for signs, kind, sentence in _BY_TEXT:
         if any(sign in text for sign in signs):
             return kind(sentence.format(where=where), source=SOURCE)
     return SourceError(f"no connection to {where}; is the database running and reachable from here?", source=SOURCE)
+
+
+def _unnamed(error: BaseException) -> str:
+    """The error's text in lower case without what it quotes: a host may be called as a reason is."""
+    return re.sub(r'"[^"]*"', '""', str(error).lower())
 
 
 def may_pass(error: BaseException) -> bool:
@@ -103,5 +113,5 @@ def may_pass(error: BaseException) -> bool:
     """
     if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.ConnectionTimeout):
         return False
-    text = str(error).lower()
+    text = _unnamed(error)
     return "refused" in text or any(sign in text for sign in _PASSING)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -15,8 +16,10 @@ Kind = Literal["text", "integer", "number", "boolean", "time", "epoch_ms", "epoc
 _DTYPES: Mapping[str, str] = {"text": "string", "integer": "Int64", "number": "Float64", "boolean": "boolean"}
 TIME_DTYPE = "datetime64[us, UTC]"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_S = 253_402_300_799
+_LARGEST = sys.float_info.max
+LATEST_S = 253_402_300_799
 """The end of the year 9999, which is as far as times go."""
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}\S*", re.ASCII)
 
 
 class Shape:
@@ -52,7 +55,8 @@ class Shape:
         value = entry.get(key)
         if value is None:
             return None
-        numeric = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        # compared, not converted: an integer may be too long for a float
+        numeric = isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
         good: Any = None
         if (kind == "text" and isinstance(value, str)) or (kind == "boolean" and isinstance(value, bool)):
             good = value
@@ -60,9 +64,9 @@ class Shape:
             good = int(value)
         elif kind == "number" and numeric:
             good = float(value)
-        elif kind in ("epoch_ms", "epoch_s") and numeric and 0 <= value <= _LATEST_S * 1000:
+        elif kind in ("epoch_ms", "epoch_s") and numeric and 0 <= value <= LATEST_S * 1000:
             after = timedelta(milliseconds=value) if kind == "epoch_ms" else timedelta(seconds=value)
-            good = pd.Timestamp(_EPOCH + after) if after <= timedelta(seconds=_LATEST_S) else None
+            good = pd.Timestamp(_EPOCH + after) if after <= timedelta(seconds=LATEST_S) else None
         elif kind == "time" and isinstance(value, str):
             good = utc(value)
         if good is None:
@@ -85,10 +89,10 @@ class Shape:
 
 def utc(text: str) -> pd.Timestamp | None:
     """The moment in *text*, UTC where it names no zone; None where it is no moment."""
+    if not _DATE.fullmatch(text):  # pandas reads "now" too
+        return None
     try:
-        moment = pd.Timestamp(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return pd.Timestamp(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)).as_unit("us")
+    except (ValueError, OverflowError):
         return None
-    if not isinstance(moment, pd.Timestamp):  # NaT
-        return None
-    return (moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")).as_unit("us")
