@@ -223,6 +223,8 @@ def _access_cell(row: Mapping[Any, Any]) -> tuple[int, str, str]:
     state = row["sqlstate"] if isinstance(row["sqlstate"], str) else ""
     if state == "42501" and (pd.isna(expected) or expected == 0):
         return 0, "no access", "may not read the table at all"
+    if state == "OPSNB":  # what opsnb.checks.access calls NOT_ASKED
+        return 1, "not asked", "was not asked"
     if state or any(pd.isna(number) for number in (expected, seen, leaked, missing)):
         return 1, state or "?", f"could not be asked (SQLSTATE {state})" if state else "no number of rows"
     told = f"{int(seen):,} of {int(expected):,}"

@@ -242,13 +242,13 @@ class Questions:
         return [phase for phase in PHASES if phase not in ("rollback", "signoff")]
 
     def ended_at(self, phase: str) -> str | None:
-        """When the newest run of *phase* in this deployment ended (UTC); None where there is none."""
+        """When the newest run of *phase* in this deployment ended (UTC); None where there is none, or it left no results."""
         run = newest_runs(self.deployment).get(phase)
-        return None if run is None else str(run.data["ended_at"])
+        return None if run is None or run.damaged else str(run.data["ended_at"])
 
     def monitor_runs(self) -> Facts:
         """Every monitoring run of this deployment, this one too: run_at."""
-        moments = [run.data["started_at"] for run in read_runs(self.deployment) if run.phase == "monitor"]
+        moments = [run.data["started_at"] for run in read_runs(self.deployment) if run.phase == "monitor" and not run.damaged]
         own = [self.started_at.isoformat()] if self.name == "monitor" else []
         return _told("archive", "monitoring runs of this deployment", [(moment,) for moment in (*moments, *own)], "run_at")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypeGuard
 
 import httpx
 import jwt
@@ -104,7 +104,7 @@ class Firebase:
         return row | {"valid": True}
 
 
-def _moment(claim: Any) -> bool:
+def _moment(claim: Any) -> TypeGuard[float]:
     """Whether a claim is seconds since 1970, before the year 9999."""
     return isinstance(claim, int | float) and not isinstance(claim, bool) and abs(claim) < LATEST_S
 

@@ -62,7 +62,9 @@ class Http:
         except httpx.InvalidURL:
             raise UsageError(f"{source}: the address is no URL; look at the environment's file") from None
         if not all(_HEADER.fullmatch(value) for value in (headers or {}).values()):
-            raise UsageError(f"{source}: a key or token holds what no header may (a line break, a letter beyond ASCII); look at its reference")
+            raise UsageError(
+                f"{source}: a key or token holds what no header may (a line break, a letter beyond ASCII); look at its reference"
+            )
         self.where = f"{url.host}:{url.port}" if url.port else url.host
         """Host and port, for sentences."""
         direct: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}

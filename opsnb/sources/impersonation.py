@@ -93,7 +93,7 @@ def matrix(
             owners = [] if late else list(_owners(connection, name, select, identity, {person.user_id for person in people}))
             for caller in (person for person in (*people, *owners) if person.identity in select):
                 if time.monotonic() >= ends:
-                    rows.append(_unasked(table, caller, "not asked: the time budget was used up"))
+                    rows.append(_unasked(table, caller, "the time budget was used up"))
                 else:
                     rows.append({**_cell(connection, name, said.key, select[caller.identity], caller, cap), "table": table})
         return _typed(rows)
@@ -208,7 +208,7 @@ def _cell(connection: Connection, name: str, key: str, expression: str, caller: 
         if state is None or (declared and state not in _UNDECLARED):
             raise
         if declared:  # the caller was not asked at all: no verdict on a policy
-            row |= {"sqlstate": NOT_ASKED, "cause": f"not asked: {_UNDECLARED[state]} (SQLSTATE {state})"}
+            row |= {"sqlstate": NOT_ASKED, "cause": f"{_UNDECLARED[state]} (SQLSTATE {state})"}
         else:
             row |= {"sqlstate": state, "cause": _CAUSES.get(state, "a policy or the table raised an error")}
     return {**row, "seconds": time.perf_counter() - started}

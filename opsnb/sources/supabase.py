@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.errors
 import email.parser
 import email.policy
 import hashlib
@@ -227,10 +228,13 @@ def _files(response: httpx.Response, shape: Shape) -> dict[str, bytes]:
     parts: Callable[[], Any] = message.iter_parts
     for part in parts():
         # the whole path stands in a header of its own; a file name may have lost its folders
-        name = str(part.get("supabase-path") or part.get_filename() or "")
+        try:
+            name = str(part.get("supabase-path") or part.get_filename() or "")
+            content = part.get_payload(decode=True)
+        except (LookupError, ValueError, TypeError, AttributeError, email.errors.MessageError):  # the parser breaks on some headers
+            raise shape.wrong("the multipart answer is cut off or malformed") from None
         if not name:
             continue
-        content = part.get_payload(decode=True)
         if name in files or not isinstance(content, bytes):
             raise shape.wrong("a source file comes twice or is no file")
         files[name] = content

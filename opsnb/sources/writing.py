@@ -12,6 +12,10 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from opsnb.errors import SourceDenied, SourceError, SourceTimeout
+from opsnb.sources.postgres import dsn_parts, place
+from opsnb.sources.refusals import SOURCE, no_connection
+
+CONNECT_TIMEOUT_S = 5
 
 FOREIGN_KEYS = """
 select c.conrelid::regclass::text, c.confrelid::regclass::text, c.confdeltype::text,
@@ -30,6 +34,11 @@ from pg_catalog.pg_attribute a
 left join pg_catalog.pg_index i on i.indrelid = a.attrelid and i.indisprimary and a.attnum = any(i.indkey)
 where a.attrelid = %(table)s::regclass and a.attnum > 0 and not a.attisdropped
 order by (i.indexrelid is null), a.attnum
+"""
+
+_FOR_THIS_TRANSACTION = """
+select pg_catalog.set_config(name, value, true)
+from unnest(%(names)s::text[], %(values)s::text[]) as setting (name, value)
 """
 
 DELETED_HERE = """
@@ -133,23 +142,51 @@ class Transaction:
 def transaction(
     dsn: SecretStr, *, phase: str, read_only: bool, lock_timeout_ms: int = 2000, statement_timeout_ms: int = 30_000
 ) -> Iterator[Transaction]:
-    """One transaction: committed when the block ends, rolled back whole when it raises. SourceError without any value in it."""
-    options = (
-        f"-c statement_timeout={statement_timeout_ms} -c lock_timeout={lock_timeout_ms} "
-        f"-c idle_in_transaction_session_timeout=60000 -c default_transaction_read_only={'on' if read_only else 'off'}"
-    )
+    """One transaction: committed when the block ends, rolled back whole when it raises. SourceError without any value in it.
+
+    UsageError for a DSN that is none, or one of the transaction pooler: what is counted there may be other people's.
+    """
+    connection = _connect(dsn, phase)
+    committing = False
     try:
-        with psycopg.connect(
-            dsn.get_secret_value(), application_name=f"opsnb/{phase}", options=options, connect_timeout=5, prepare_threshold=None
-        ) as connection:
-            yield Transaction(connection)
-    except psycopg.errors.QueryCanceled:
-        raise SourceTimeout("a statement took too long and was stopped; nothing was changed", source="postgres") from None
-    except psycopg.errors.LockNotAvailable:
-        raise SourceTimeout("a row or table was locked by somebody else; nothing was changed, try again", source="postgres") from None
-    except psycopg.errors.InsufficientPrivilege:
-        raise SourceDenied("the role may not do this; nothing was changed", source="postgres") from None
+        # psycopg says "begin read only"; what poolers do with options of the start-up packet nobody knows
+        connection.read_only = read_only
+        settings = {
+            "statement_timeout": str(max(1, statement_timeout_ms)),
+            "lock_timeout": str(max(1, lock_timeout_ms)),
+            "idle_in_transaction_session_timeout": "60000",
+        }
+        connection.execute(_FOR_THIS_TRANSACTION, {"names": list(settings), "values": list(settings.values())})
+        yield Transaction(connection)
+        committing = True
+        connection.commit()
     except psycopg.Error as error:
-        # DETAIL quotes rows: only the kind of the error leaves
-        state = error.sqlstate or "no SQLSTATE"
-        raise SourceError(f"the database refused ({type(error).__name__}, {state}); nothing was changed", source="postgres") from None
+        raise _refused(error, committing=committing) from None
+    except UnicodeError:
+        raise SourceError("a text is not UTF-8; nothing was changed", source=SOURCE) from None
+    finally:
+        connection.close()  # what was not committed is rolled back
+
+
+def _connect(dsn: SecretStr, phase: str) -> psycopg.Connection[tuple[object, ...]]:
+    parts = dsn_parts(dsn, "the DSN in section postgres")
+    own = {"application_name": f"opsnb/{phase}", "connect_timeout": CONNECT_TIMEOUT_S, "client_encoding": "UTF8"}
+    try:
+        return psycopg.connect(**{**parts, **own}, prepare_threshold=None)
+    except (psycopg.Error, UnicodeError) as error:
+        raise no_connection(error, place(parts), CONNECT_TIMEOUT_S) from None
+
+
+def _refused(error: psycopg.Error, *, committing: bool) -> SourceError:
+    """The error in words. DETAIL quotes rows: only the kind of the error leaves."""
+    state = error.sqlstate
+    if committing and (state is None or state.startswith(("08", "57P"))):
+        why = "the connection was lost while the transaction ended: whether it was committed is not known; look before you repeat it"
+        return SourceError(why, source=SOURCE)
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return SourceTimeout("a statement took too long and was stopped; nothing was changed", source=SOURCE)
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return SourceTimeout("a row or table was locked by somebody else; nothing was changed, try again", source=SOURCE)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return SourceDenied("the role may not do this; nothing was changed", source=SOURCE)
+    return SourceError(f"the database refused ({type(error).__name__}, {state or 'no SQLSTATE'}); nothing was changed", source=SOURCE)
