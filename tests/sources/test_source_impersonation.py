@@ -143,7 +143,7 @@ def test_a_table_that_is_not_there_is_not_a_verdict_on_its_policies(server: Serv
         facts = matrix(db, access={"clinic.gone": said, there: said}, identity=IDENTITY, known={"patient": PATIENT})
     gone = facts.table[facts.table["table"] == "clinic.gone"]
     assert gone["expected"].isna().all()
-    assert (gone["sqlstate"] == "").all()
+    assert (gone["sqlstate"] == "OPSNB").all()  # not an SQLSTATE of any policy
     assert gone["cause"].str.contains("does not exist").all()
     assert (facts.table[facts.table["table"] == there]["leaked"] == 0).all()
 
