@@ -69,6 +69,7 @@ async def _statements(context: Context, statements: Iterable[str]) -> None:
 @fault(
     "A normalised SOAP table is gone.",
     "access.in_place",
+    "access.identity_works",
     "access.matrix:soap_objective_physical_exam",
     "schema.all_present",
     "schema.pattern_tables:*",
