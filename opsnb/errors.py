@@ -5,6 +5,7 @@ OpsnbError
 │   ├── ConfigError       a parameter file: names file, line, key, value and expectation
 │   └── ReferenceError_   a reference (env:NAME, file:PATH) that does not resolve
 ├── SourceError           a system could not be asked; the check becomes ERROR
+│   ├── SourceAbsent      the environment or release declares none; the check becomes NOT_APPLICABLE
 │   ├── SourceTimeout     it did not answer in time
 │   ├── SourceDenied      it answered that we may not ask
 │   └── SourceNonsense    it answered something outside its contract
@@ -58,6 +59,10 @@ class SourceError(OpsnbError):
         super().__init__(message)
         self.source = source
         self.question = question
+
+
+class SourceAbsent(SourceError):
+    """There is no such system: the environment or the release does not name one."""
 
 
 class SourceTimeout(SourceError):

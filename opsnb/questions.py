@@ -17,14 +17,14 @@ from opsnb.checks.health import pools
 from opsnb.checks.migrations import listing
 from opsnb.checks.records import shape_params
 from opsnb.checks.scanner import scan
-from opsnb.config import Environment, Reference, Release, text_of
-from opsnb.errors import ReferenceError_, SourceError, UsageError
+from opsnb.config import Environment, RecordSpec, Reference, Release, text_of
+from opsnb.errors import ReferenceError_, SourceError
 from opsnb.evidence import display
 from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.results import newest_runs, read_runs
 from opsnb.facts import Facts, asked
 from opsnb.runbook import ITEMS, PHASES
-from opsnb.sources import Doors, impersonation
+from opsnb.sources import Absent, Doors, impersonation
 from opsnb.verdicts import CheckResult
 
 RECENT_S = 3600.0
@@ -88,6 +88,8 @@ class Questions:
 
     def probe_seen(self) -> Facts:
         """Whether a probe of this run arrived in the logs; waits as long as the environment says they are late."""
+        if isinstance(self.sources.functions, Absent):
+            return self.sources.functions.facts("probe_seen")
         mark = self.sources.functions.mark
         return self.sources.logs.seen(mark, self.minutes_ago(1), deadline_s=max(2.0, self.environment.log_delay_s))
 
@@ -153,11 +155,17 @@ class Questions:
         return {name: text_of(value, self.root) for name, value in self.environment.probe_values.items()}
 
     # ── the release's words as parameters of statements ──
-    def record(self, question: str) -> dict[str, Any]:
-        """The parameters of the statement ``record_<question>`` (recent, shape, updates) for the release's cumulative record."""
+    def records(self, question: str) -> Facts:
+        """What the statement ``record_<question>`` (recent, shape, updates) tells of the release's cumulative record."""
         said = self.release.record
         if said is None:
-            raise UsageError(f"release {self.release.name}: `record` is not set; say where the cumulative record is to ask about it")
+            return self._not_in_release("record")
+        return self.sources.database.query(f"record_{question}", **self._record_params(said, question))
+
+    def _not_in_release(self, key: str) -> Facts:
+        return Absent("release", f"the release {self.release.name} names no `{key}`").facts(key)
+
+    def _record_params(self, said: RecordSpec, question: str) -> dict[str, Any]:
         where = {"table": said.table, "record_column": said.column, "updated_at_column": said.updated_at_column}
         shape = shape_params(said.json_schema)
         if question == "recent":
@@ -185,10 +193,12 @@ class Questions:
 
     # ── the release's files and people ──
     @asked("release")
-    def migration_files(self) -> tuple[str, pd.DataFrame]:
+    def migration_files(self) -> tuple[str, pd.DataFrame] | Facts:
         """The release's migrations: version, name, file."""
+        if not self.release.links.migrations:
+            return self._not_in_release("links.migrations")
         folder = self.root / self.release.links.migrations
-        if not self.release.links.migrations or not folder.is_dir():
+        if not folder.is_dir():
             raise SourceError(f"{folder}: the release's links.migrations is no folder; name the one with its migrations", source="release")
         return f"files of {self.release.links.migrations}", listing(path.name for path in folder.iterdir())
 
@@ -209,11 +219,16 @@ class Questions:
             return None
 
     # ── access ──
+    def protected_relations(self) -> Facts:
+        """The catalogue's relations, where there is somebody to protect them from: API roles of a platform, or a matrix of the release."""
+        if not self.release.access and self.environment.platform is None:
+            return self._not_in_release("access")
+        return self.sources.database.query("relations", schemas=self.release.schema_.schemas)
+
     def access_matrix(self) -> Facts:
         """What each identity sees of each table of the release's access matrix, by becoming it."""
         if self.release.identity is None:
-            missing = SourceError("the release names no identity provider, so nobody can be impersonated", source="release")
-            return Facts("release", "identity", 0.0, error=missing)
+            return self._not_in_release("identity")
         values = self._probe_values()
         known = {kind: values[f"{kind}_id"] for kind in ("patient", "provider") if f"{kind}_id" in values}
         return impersonation.matrix(self.sources.database, access=self.release.access, identity=self.release.identity, known=known)

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from opsnb import errors
-from opsnb.errors import OpsnbError
+from opsnb.errors import OpsnbError, SourceAbsent
 from opsnb.facts import Facts
 
 
@@ -160,7 +160,10 @@ class Check:
         started = time.perf_counter()
         asked = [fact for fact in facts if isinstance(fact, Facts)]
         broken = [fact for fact in asked if not fact.ok]
-        if broken:
+        absent = next((fact.error for fact in broken if isinstance(fact.error, SourceAbsent)), None)
+        if absent is not None:
+            outcome = not_applicable(f"Does not apply: {absent}.")
+        elif broken:
             reasons = "; ".join(dict.fromkeys(f"{fact.source}: {fact.error}" for fact in broken))
             outcome = unmeasured(f"Could not be measured. {reasons}")
         else:

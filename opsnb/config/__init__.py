@@ -1,17 +1,33 @@
 """Parameter files and the switches of the process environment. Nothing else reads either."""
 
-from opsnb.config.environment import Environment
+from opsnb.config.environment import EncryptionSpec, Environment
 from opsnb.config.limits import Limits
 from opsnb.config.loading import effective_limits, load_environment, load_release, require_references
 from opsnb.config.references import Reference, text_of
 from opsnb.config.release import Contact, FunctionSpec, Period, Release, Support, Variables
 from opsnb.config.root import Settings, child_environment, find_root, settings
-from opsnb.config.schema import AccessSpec, CleanupRecord, IdentitySpec, PatternSpec, RecordSpec, RoutineSpec, SchemaSpec, TableSpec
+from opsnb.config.schema import (
+    Accepted,
+    AccessSpec,
+    CleanupGuards,
+    CleanupLink,
+    CleanupRecord,
+    IdentitySpec,
+    PatternSpec,
+    RecordSpec,
+    RoutineSpec,
+    SchemaSpec,
+    TableSpec,
+)
 
 __all__ = [
+    "Accepted",
     "AccessSpec",
+    "CleanupGuards",
+    "CleanupLink",
     "CleanupRecord",
     "Contact",
+    "EncryptionSpec",
     "Environment",
     "FunctionSpec",
     "IdentitySpec",

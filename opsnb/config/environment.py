@@ -9,19 +9,32 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator
 
-from opsnb.config.limits import Model, NotNegative, Number, Positive
+from opsnb.config.limits import Model, NotNegative, Number, Positive, YesNo
 from opsnb.config.references import Reference, TextOrReference, UrlOrReference
 from opsnb.config.release import Support
 
 
 class PostgresSpec(Model):
-    """Session mode or direct (port 5432): the transaction pooler keeps no session settings. Time-outs in ms and s."""
+    """Session mode or direct (port 5432): the transaction pooler keeps no session settings. Time-outs in ms and s.
+
+    `write_probes`: whether access may be proved by writing too, under savepoints that are rolled back (over `write_dsn`).
+    `proof_budget_s`: how long a phase may spend proving access; what it cuts is not measured.
+    """
 
     dsn: Reference
     write_dsn: Reference | None = None
     statement_timeout_ms: Positive = 5000
     lock_timeout_ms: Positive = 50
     connect_timeout_s: Positive = 5
+    write_probes: YesNo = False
+    proof_budget_s: Positive = 60
+
+
+class EncryptionSpec(Model):
+    """age keys: *recipient* (``age1…``) is what kept data is encrypted to, *identity* what opens it again."""
+
+    recipient: TextOrReference
+    identity: Reference | None = None
 
 
 class PlatformSpec(Model):
@@ -91,19 +104,23 @@ def _project_ref(ref: str) -> str:
 
 
 class Environment(Model):
-    """One environment: one release's connections, windows and the limits it overrides. `name` is the file's."""
+    """One environment: one release's connections, windows and the limits it overrides. `name` is the file's.
+
+    Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE.
+    """
 
     name: str = ""
     release: str
-    project_ref: Annotated[str, AfterValidator(_project_ref)]
+    project_ref: Annotated[str, AfterValidator(_project_ref)] | None = None
     region: str = ""
     postgres: PostgresSpec
-    platform: PlatformSpec
-    functions: FunctionsSpec
+    platform: PlatformSpec | None = None
+    functions: FunctionsSpec | None = None
     metrics: MetricsSpec | None = None
     firebase: FirebaseSpec | None = None
     openehr: OpenehrSpec | None = None
     aws: AwsSpec | None = None
+    encryption: EncryptionSpec | None = None
     probe_values: dict[str, TextOrReference] = Field(default_factory=dict)
     window: WindowSpec = WindowSpec()
     log_delay_s: NotNegative = 90
@@ -111,6 +128,13 @@ class Environment(Model):
     support: Support | None = None
     phase_deadline_s: Positive = 900
     autostart: Literal["local"] | None = None
+
+    @field_validator("platform")
+    @classmethod
+    def _of_a_project(cls, said: PlatformSpec | None, info: ValidationInfo) -> PlatformSpec | None:
+        if said is not None and "project_ref" in info.data and info.data["project_ref"] is None:
+            raise ValueError("a project_ref beside it: the platform is asked about one project")
+        return said
 
     @field_validator("functions", "metrics")
     @classmethod

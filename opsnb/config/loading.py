@@ -14,6 +14,7 @@ from opsnb.config.limits import Limits
 from opsnb.config.mistakes import is_secret, literal_secrets, mistakes_of, unknown_key, with_nearest
 from opsnb.config.release import Release
 from opsnb.config.root import find_root
+from opsnb.config.schema import IdentitySpec
 from opsnb.errors import ConfigError, ReferenceError_, UsageError
 
 M = TypeVar("M", bound=BaseModel)
@@ -76,8 +77,7 @@ def _load(model: type[M], kind: str, name: str, root: Path) -> M:
     if "name" in document.data:
         expected = f"no such key: the {kind} is called like its file, {name}"
         mistakes.append(Mistake(document.file, document.line(("name",)), "name", "", expected))
-    if model is Environment:
-        mistakes += _wrong_limits(document)
+    mistakes += _wrong_limits(document) if model is Environment else _unknown_identities(document)
     loaded = None
     try:
         loaded = model.model_validate({**document.data, "name": name})
@@ -88,6 +88,21 @@ def _load(model: type[M], kind: str, name: str, root: Path) -> M:
         in_order = sorted(mistakes, key=lambda mistake: mistake.line or 0)
         raise ConfigError("\n".join(dict.fromkeys(str(mistake) for mistake in in_order)))
     return loaded
+
+
+def _unknown_identities(document: Document) -> list[Mistake]:
+    """The access matrix speaks of nobody, of a stranger, and of the roles its release knows."""
+    access, identity = document.data.get("access"), document.data.get("identity")
+    roles = identity.get("roles") if isinstance(identity, dict) else None
+    known = ["anon", "stranger", *(roles if isinstance(roles, list) else IdentitySpec.model_fields["roles"].default)]
+    return [
+        unknown_key(("access", table, verb, kind), known, document)
+        for table, said in (access.items() if isinstance(access, dict) else ())
+        for verb, rights in (said.items() if isinstance(said, dict) else ())
+        if verb in ("select", "insert", "update", "delete") and isinstance(rights, dict)
+        for kind in rights
+        if isinstance(kind, str) and kind not in known
+    ]
 
 
 def _wrong_limits(document: Document) -> list[Mistake]:

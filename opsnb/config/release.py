@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
-from opsnb.config.schema import AccessSpec, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
+from opsnb.config.schema import Accepted, AccessSpec, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
 
 
 class Request(Model):
@@ -116,7 +116,10 @@ class Support(Model):
 
 
 class Release(Model):
-    """One release; `name` is the file's. No code of opsnb knows the names in it."""
+    """One release; `name` is the file's. No code of opsnb knows the names in it.
+
+    `public` are relations and functions (``schema.name``) that anybody may read or call; `accepted` are findings that are meant so.
+    """
 
     name: str = ""
     title: str
@@ -125,7 +128,8 @@ class Release(Model):
     schema_: SchemaSpec = Field(alias="schema")
     access: dict[str, AccessSpec] = Field(default_factory=dict)
     api_roles: tuple[str, ...] = ("anon", "authenticated")
-    accepted: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
     identity: IdentitySpec | None = None
     variables: Variables = Variables()
     cleanup: Cleanup = Cleanup()
@@ -144,6 +148,21 @@ class Release(Model):
     def _each_once(cls, periods: tuple[Period, ...]) -> tuple[Period, ...]:
         once([period.name for period in periods])
         return periods
+
+    @property
+    def accepted_objects(self) -> tuple[str, ...]:
+        """The objects of which a finding is accepted."""
+        return tuple(each.object for each in self.accepted)
+
+    @property
+    def issuer(self) -> str:
+        """Who issues the tokens of its users; empty where it names no identity provider."""
+        return self.identity.issuer if self.identity else ""
+
+    @property
+    def audience(self) -> str:
+        """For whom they are issued; empty where it names no identity provider."""
+        return self.identity.project_id if self.identity else ""
 
     @property
     def access_select(self) -> dict[str, dict[str, str]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
 from opsnb.config.limits import Count, Model
 
@@ -83,7 +84,7 @@ class FurtherTables(Model):
 class SchemaSpec(Model):
     """What the database must hold."""
 
-    schemas: tuple[str, ...] = ("public",)
+    schemas: Annotated[tuple[str, ...], Field(min_length=1)] = ("public",)
     tables: dict[str, TableSpec]
     patterns: tuple[PatternSpec, ...] = ()
     functions: tuple[RoutineSpec, ...] = ()
@@ -117,28 +118,60 @@ class SchemaSpec(Model):
 
     @property
     def required(self) -> dict[str, list[str]]:
-        """Columns that may hold no NULL, as two parallel lists: tables, columns."""
-        pairs = [(table, column) for table, said in self.tables.items() for column in said.required_columns]
+        """Columns that may hold no NULL, as two parallel lists: tables with their schema, columns."""
+        pairs = [(table if "." in table else f"{self.schemas[0]}.{table}", column) for table, said in self.tables.items() for column in said.required_columns]
         return {"tables": [table for table, _ in pairs], "columns": [column for _, column in pairs]}
 
 
+Rights = dict[str, Annotated[str, AfterValidator(_expression)]]
+"""Identity → ``none``, ``all`` or an SQL expression over a row with %(user_id)s."""
+
+
 class AccessSpec(Model):
-    """Who may see which rows of a table: identity → ``none``, ``all`` or an SQL expression over a row with %(user_id)s."""
+    """Who may select, insert, update and delete which rows of a table. A verb without a declaration is not compared.
+
+    Identities are ``anon``, ``stranger``, and the roles of people that the release's `identity` names.
+    """
 
     items: tuple[ItemId, ...] = ()
     key: str = "id"
-    select: dict[Literal["anon", "stranger", "patient", "provider"], Annotated[str, AfterValidator(_expression)]]
+    select: Rights
+    insert: Rights | None = None
+    update: Rights | None = None
+    delete: Rights | None = None
+
+    @property
+    def verbs(self) -> dict[str, Rights]:
+        """Verb → what is declared of it; only those that are declared."""
+        said = {"select": self.select, "insert": self.insert, "update": self.update, "delete": self.delete}
+        return {verb: rights for verb, rights in said.items() if rights is not None}
+
+
+class Accepted(Model):
+    """One finding of the access checks that is meant so; it counts as WARN until it expires."""
+
+    object: str
+    rule: str = ""
+    owner: str
+    reason: str
+    expires: date
 
 
 class IdentitySpec(Model):
     """The identity provider, and where the database keeps its subjects (``schema.table.column``)."""
 
-    provider: Literal["firebase"] = "firebase"
+    provider: Literal["firebase", "supabase", "auth0", "clerk", "cognito", "workos"] = "firebase"
     project_id: str
     issuer: str
     subject_column: Annotated[str, AfterValidator(_column)]
     role_column: str
     id_column: str = "id"
+    roles: tuple[str, ...] = ("patient", "provider")
+
+    @property
+    def subject_is_uuid(self) -> bool:
+        """Whether the provider's subjects are UUIDs, so that casting them to uuid works."""
+        return self.provider in ("supabase", "cognito")
 
 
 class CleanupRecord(Model):
@@ -149,10 +182,33 @@ class CleanupRecord(Model):
     values: tuple[str, ...]
 
 
+class CleanupLink(Model):
+    """A reference from one table to another that no foreign key enforces, as ``schema.table.column``."""
+
+    child: Annotated[str, AfterValidator(_column)]
+    parent: Annotated[str, AfterValidator(_column)]
+
+
+class CleanupGuards(Model):
+    """When a row looks real and is not deleted.
+
+    *window_from*, *window_to*, *time_column*: rows whose time lies outside are refused. *people*: tables of people; a row that refers
+    to somebody outside the plan is refused. *synthetic*: table → SQL expression over a row that every test row meets.
+    """
+
+    window_from: AwareDatetime | None = None
+    window_to: AwareDatetime | None = None
+    time_column: str = "created_at"
+    people: tuple[str, ...] = ()
+    synthetic: dict[str, str] = Field(default_factory=dict)
+
+
 class Cleanup(Model):
     """The test records, in the order of their deletion."""
 
     records: tuple[CleanupRecord, ...] = ()
+    links: tuple[CleanupLink, ...] = ()
+    guards: CleanupGuards = CleanupGuards()
 
     @property
     def triples(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from opsnb.config import Environment, Release, text_of
-from opsnb.errors import UsageError
+from opsnb.sources.absent import Absent
 from opsnb.sources.firebase import Firebase
 from opsnb.sources.gateway import Gateway
 from opsnb.sources.logs import Logs
@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 
 class Doors:
-    """The sources of *environment*. References are resolved when a door is first used: ReferenceError_ where one does not."""
+    """The sources of *environment*; `Absent` where it names none.
+
+    References are resolved when a door is first used: ReferenceError_ where one does not.
+    """
 
     def __init__(self, environment: Environment, release: Release, *, phase: str, root: Path, probe_journal: Path | None = None) -> None:
         self._environment = environment
@@ -45,21 +48,24 @@ class Doors:
         )
 
     @cached_property
-    def platform(self) -> Supabase:
+    def platform(self) -> Supabase | Absent:
         """The management API."""
-        said = self._environment.platform
-        url = text_of(said.url, self._root)
-        return self._kept(Supabase(url, self._environment.project_ref, said.access_token.resolve(self._root), timeout_s=said.timeout_s))
+        said, project = self._environment.platform, self._environment.project_ref
+        if said is None or project is None:
+            return self._absent("platform", "platform")
+        return self._kept(Supabase(text_of(said.url, self._root), project, said.access_token.resolve(self._root), timeout_s=said.timeout_s))
 
     @cached_property
-    def logs(self) -> Logs:
+    def logs(self) -> Logs | Absent:
         """The platform's logs."""
-        return Logs(self.platform)
+        return self._absent("logs", "platform") if isinstance(self.platform, Absent) else Logs(self.platform)
 
     @cached_property
-    def functions(self) -> Gateway:
+    def functions(self) -> Gateway | Absent:
         """The functions gateway, as the test caller."""
         said = self._environment.functions
+        if said is None:
+            return self._absent("functions", "functions")
         token = None if said.caller_token is None else said.caller_token.resolve(self._root)
         return self._kept(
             Gateway(
@@ -73,23 +79,23 @@ class Doors:
         )
 
     @cached_property
-    def metrics(self) -> Metrics:
+    def metrics(self) -> Metrics | Absent:
         """The metrics endpoint."""
         said = self._environment.metrics
         if said is None:
-            raise UsageError(f"environment {self._environment.name}: `metrics` is not set; name the endpoint to ask it")
+            return self._absent("metrics", "metrics")
         return self._kept(
             Metrics(text_of(said.url, self._root), user=said.user, password=said.password.resolve(self._root), timeout_s=self._patience)
         )
 
     @cached_property
-    def firebase(self) -> Firebase:
+    def firebase(self) -> Firebase | Absent:
         """The identity provider."""
         said, identity = self._environment.firebase, self._release.identity
-        if said is None or identity is None:
-            raise UsageError(
-                f"environment {self._environment.name}: `firebase` or the release's `identity` is not set; name the provider to ask it"
-            )
+        if identity is None:
+            return Absent("firebase", f"the release {self._release.name} names no `identity`")
+        if said is None:
+            return self._absent("firebase", "firebase")
         token = None if said.token is None else said.token.resolve(self._root)
         url = text_of(said.jwks_url, self._root)
         return self._kept(Firebase(url, issuer=identity.issuer, audience=identity.project_id, token=token, timeout_s=self._patience))
@@ -97,7 +103,11 @@ class Doors:
     @property
     def _patience(self) -> float:
         """For systems without a time-out of their own: the platform's."""
-        return self._environment.platform.timeout_s
+        said = self._environment.platform
+        return 10 if said is None else said.timeout_s
+
+    def _absent(self, source: str, key: str) -> Absent:
+        return Absent(source, f"the environment {self._environment.name} names no `{key}`")
 
     def close(self) -> None:
         """Closes what was opened, last first; a door used afterwards opens again."""

@@ -221,18 +221,18 @@ def _files(response: httpx.Response, shape: Shape) -> dict[str, bytes]:
     if not kind.startswith("multipart/"):
         raise shape.wrong(f"expected multipart/form-data, answered {kind.partition(';')[0] or 'no type'}")
     raw = b"content-type: " + kind.encode() + b"\r\n\r\n" + response.content
-    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(raw)
-    if message.defects or not message.is_multipart():
+    try:
+        message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(raw)
+        whole = message.is_multipart() and not message.defects
+        parts: Callable[[], Any] = message.iter_parts
+        # the whole path stands in a header of its own; a file name may have lost its folders
+        found = [(str(part.get("supabase-path") or part.get_filename() or ""), part.get_payload(decode=True)) for part in parts()]
+    except (LookupError, ValueError, TypeError, AttributeError, email.errors.MessageError):  # the parser itself breaks on some headers
+        whole = False
+    if not whole:
         raise shape.wrong("the multipart answer is cut off or malformed")
     files: dict[str, bytes] = {}
-    parts: Callable[[], Any] = message.iter_parts
-    for part in parts():
-        # the whole path stands in a header of its own; a file name may have lost its folders
-        try:
-            name = str(part.get("supabase-path") or part.get_filename() or "")
-            content = part.get_payload(decode=True)
-        except (LookupError, ValueError, TypeError, AttributeError, email.errors.MessageError):  # the parser breaks on some headers
-            raise shape.wrong("the multipart answer is cut off or malformed") from None
+    for name, content in found:
         if not name:
             continue
         if name in files or not isinstance(content, bytes):

@@ -150,7 +150,7 @@ def test_statement_parameters_of_a_release(release: Release) -> None:
     assert schema.pattern_counts == {further.like: 8}
     (merge,) = schema.routines.values()
     assert (merge.arguments, merge.returns, merge.items) == (("uuid",), "jsonb", ("S5-9",))
-    assert ("users", "firebase_uid") in zip(schema.required["tables"], schema.required["columns"], strict=True)
+    assert ("public.users", "firebase_uid") in zip(schema.required["tables"], schema.required["columns"], strict=True)
     assert release.access_select["medical_provider_profiles"]["patient"] == "all"
     assert next(iter(release.cleanup.triples))[:2] == ("public.soap_notes", "id")
 
