@@ -49,11 +49,11 @@ def effective_limits(release: Release, environment: Environment, **values: float
 def require_references(environment: Environment, root: Path) -> None:
     """UsageError naming every reference that does not resolve, before anything starts.
 
-    The writing connection is left out: only an action asks for it, and who only reads should not have to hold it.
+    The writing connection and the encryption keys are left out: only an action asks for them, and who only reads need not hold them.
     """
     missing: dict[str, list[str]] = {}
     for key, reference in environment.references():
-        if key == "postgres.write_dsn":
+        if key == "postgres.write_dsn" or key.startswith("encryption."):
             continue
         try:
             reference.resolve(root)

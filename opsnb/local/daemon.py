@@ -112,10 +112,21 @@ def write_run_files(context: Any, token: str) -> None:
         "service_key": context.identity.service_key,
         "provider_token": token,
         "jwks_url": f"{context.base_url}/identity/jwks.json",
+        **age_key(context.folder / "platform" / "age_identity"),
     }
     context.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, value in files.items():
         write_private(context.run / name, f"{value}\n".encode())
+
+
+def age_key(kept: Path) -> dict[str, str]:
+    """The target's age key pair, made at its first start: what was kept encrypted once can be opened after any restart."""
+    from pyrage import x25519
+
+    if not kept.exists():
+        write_private(kept, f"{x25519.Identity.generate()}\n".encode())
+    identity = x25519.Identity.from_str(kept.read_text(encoding="utf-8").strip())
+    return {"age_recipient": str(identity.to_public()), "age_identity": str(identity)}
 
 
 async def renew_token(context: Any) -> None:

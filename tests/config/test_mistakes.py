@@ -173,9 +173,9 @@ WRONG = {
     ),
     "an expression with a bare %": (
         RELEASE,
-        "patient: patient_id = %(user_id)s, provider: provider_id = %(user_id)s }\n  medical",
-        "patient: id like 'a%', provider: none }\n  medical",
-        "access.soap_notes.select.patient: expected `none`, `all`, or an SQL expression in which %(user_id)s is the caller",
+        "patient: all, provider: user_id = %(user_id)s }",
+        "patient: id like 'a%', provider: none }",
+        "access.medical_provider_profiles.select.patient: expected `none`, `all`, or an SQL expression in which %(user_id)s is the caller",
     ),
     "a period that runs backwards": (
         RELEASE,
