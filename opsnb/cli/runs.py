@@ -1,0 +1,111 @@
+"""``opsnb run``, ``opsnb lab``, ``opsnb demo``: the phases, one way or another."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from opsnb import errors
+from opsnb.cli.cleaning import cleanup
+from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, err, out
+from opsnb.config import child_environment, find_root
+from opsnb.errors import UsageError
+from opsnb.verdicts import Gate
+
+GATE_STYLES = {Gate.PASSED: "green", Gate.HELD: "yellow", Gate.UNMEASURED: "magenta", Gate.FAILED: "red"}
+GATE_REASONS = {
+    Gate.PASSED: "every check passed and nothing is open.",
+    Gate.HELD: "nothing failed; checks are inconclusive or attestations are open, and a person decides.",
+    Gate.UNMEASURED: "something could not be measured.",
+    Gate.FAILED: "at least one check failed.",
+}
+
+
+@app.command()
+def run(
+    environment: EnvironmentArgument,
+    phase: Annotated[list[str] | None, typer.Option("--phase", metavar="NAME", help="A phase (rls, 06); repeat for several.")] = None,
+    deployment: DeploymentOption = "",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", "-p", metavar="NAME=VALUE", help="A parameter of the notebook, for this run.")
+    ] = None,
+) -> None:
+    """Runs the phases of the runbook and archives their reports. Exit: 0 passed, 1 failed, 2 usage, 3 held, 4 unmeasured."""
+    raise typer.Exit(_run(environment, phase or [], deployment, _parameters(parameter or [])))
+
+
+def _run(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
+    from opsnb.execution import plan, progress, runner
+
+    root = find_root()
+    waves = plan.waves(phases)
+    runner.require_possible(environment, phases=phases, deployment=deployment, parameters=parameters, root=root)
+    autostart(environment, root)
+    try:
+        with progress.phases(err, [name for wave in waves for name in wave]) as report:
+            opened, ends = runner.run(
+                environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        err.print("stopped: what ran left its reports, what had not begun was not run")
+        return errors.EXIT_STOPPED
+    gate = runner.joined(ends)
+    out.print(progress.table(ends))
+    style = GATE_STYLES[gate]
+    out.print(f"[bold {style}]{gate}[/] (exit {gate.exit_code}): {GATE_REASONS[gate]}")
+    out.print(f"deployment {escape(opened.id)}")
+    out.print(escape(str(opened.folder / "index.html")), soft_wrap=True)
+    return gate.exit_code
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs; values are read as JSON where they are JSON, else as text."""
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--set {pair}: expected NAME=VALUE")
+        if name in {"environment", "deployment", "apply", "confirm"}:
+            raise UsageError(f"--set {name}: this parameter has an option or a command of its own")
+        try:
+            given[name] = json.loads(value)
+        except ValueError:
+            given[name] = value
+    return given
+
+
+@app.command()
+def lab() -> None:
+    """Opens JupyterLab on the notebooks."""
+    root = find_root()
+    command = [sys.executable, "-m", "jupyter", "lab", "--notebook-dir", str(root / "notebooks")]
+    raise typer.Exit(subprocess.call(command, env=child_environment(OPSNB_HOME=str(root))))  # noqa: S603
+
+
+@app.command()
+def demo() -> None:
+    """The main job on the embedded target: start it, remove the test records, run every phase."""
+    from opsnb.local import target
+
+    root = find_root()
+    steps: list[tuple[str, Callable[[], Any]]] = [
+        ("opsnb local up", lambda: target.up(root)),
+        ("opsnb local reset", lambda: target.reset(root)),
+        ("opsnb local fault leftover_test_data", lambda: target.fault(root, "leftover_test_data")),
+        ("opsnb cleanup local", lambda: cleanup("local")),
+        ("opsnb cleanup local --apply --confirm local", lambda: cleanup("local", apply=True, confirm="local")),
+    ]
+    for command, step in steps:
+        out.print(f"[bold]$ {command}[/]")
+        step()
+    out.print("The embedded target stays up: explore with `opsnb lab`, stop it with `opsnb local down`.")
+    out.print("[bold]$ opsnb run local[/]")
+    code = _run("local", [], "", {})
+    # held is how a deployment ends whose attestations and 24 hours are still open
+    raise typer.Exit(0 if code in (errors.EXIT_PASSED, errors.EXIT_HELD) else code)
