@@ -155,7 +155,6 @@ async def error_spike(context: Context) -> None:
     "functions.fields",
     "functions.response_time",
     "window.response_times",
-    "window.downtime",  # nobody is down, but while one probe waits the other functions are not watched
 )
 async def slow_function(context: Context) -> None:
     """A new version was deployed that waits before it answers."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from opsnb.sources.http import Http, unreached
 
 SOURCE = "functions"
 MARK = "opsnb_probe"
+AT_ONCE = 4
+"""Probes on their way at the same time: enough not to wait for the slowest, few enough to be no load."""
 NO_OBJECT, NO_FIELD = "not a JSON object", "no declared field"
 """What stands in `error_code` for an answer that is good by its status and cannot be the function's."""
 PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "missing_fields", "wrong_types", "completed", "mark")
@@ -58,6 +62,7 @@ class Gateway:
             headers[caller_header] = caller_token.get_secret_value()
         self._http = Http(url.rstrip("/") + "/", source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport)
         self._journal = journal
+        self._journalling = threading.Lock()
         self._sleep = sleep
         self._clock = clock
         self.mark = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
@@ -71,7 +76,7 @@ class Gateway:
         bodies = _bodies(functions, values)
         rows: list[dict[str, Any]] = []
         for _ in range(times):
-            rows += [self._call(slug, said, bodies[slug]) for slug, said in functions.items()]
+            rows += self._side_by_side(functions, lambda slug, said: [self._call(slug, said, bodies[slug])])
             if not any(row["completed"] for row in rows):
                 break  # nobody answers: another round would say the same, and wait as long again
         return self._answered(functions, rows)
@@ -80,15 +85,30 @@ class Gateway:
     def watch(
         self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], seconds: float, interval_s: float
     ) -> tuple[str, pd.DataFrame]:
-        """As `probe`, over and over for *seconds*, a round begun every *interval_s* (later, where a round takes longer)."""
+        """As `probe`, over and over for *seconds*: each function every *interval_s*, or as soon as it answered where that took longer.
+
+        The functions are watched side by side: one that hangs hides nothing of the others.
+        """
         bodies = _bodies(functions, values)
         ends = self._clock() + seconds
-        rows: list[dict[str, Any]] = []
-        while functions and (not rows or self._clock() < ends):
-            begun = self._clock()
-            rows += [self._call(slug, said, bodies[slug]) for slug, said in functions.items()]
-            self._sleep(max(0.0, min(begun + interval_s, ends) - self._clock()))
-        return self._answered(functions, rows)
+
+        def watch_one(slug: str, said: FunctionSpec) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = []
+            while not rows or self._clock() < ends:
+                begun = self._clock()
+                rows.append(self._call(slug, said, bodies[slug]))
+                self._sleep(max(0.0, min(begun + interval_s, ends) - self._clock()))
+            return rows
+
+        rows = self._side_by_side(functions, watch_one, at_once=max(1, len(functions)))
+        return self._answered(functions, sorted(rows, key=lambda row: row["at"]))
+
+    def _side_by_side(
+        self, functions: Mapping[str, FunctionSpec], ask: Callable[[str, FunctionSpec], list[dict[str, Any]]], at_once: int = AT_ONCE
+    ) -> list[dict[str, Any]]:
+        """What *ask* tells of each function, in their order; *at_once* at a time."""
+        with ThreadPoolExecutor(at_once, thread_name_prefix="probe") as pool:
+            return [row for rows in pool.map(ask, functions.keys(), functions.values()) for row in rows]
 
     def close(self) -> None:
         """Closes the connections."""
@@ -128,7 +148,7 @@ class Gateway:
             return
         line = {"at": row["at"].isoformat(), "function": row["function"], "status": row["status"], "mark": self.mark}
         try:
-            with self._journal.open("a", encoding="utf-8") as journal:
+            with self._journalling, self._journal.open("a", encoding="utf-8") as journal:
                 journal.write(json.dumps(line) + "\n")
         except OSError as error:
             why = f"the journal of probes cannot be written ({error.strerror}), so they could not be told from callers; {self._journal}"

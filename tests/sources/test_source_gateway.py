@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,22 +112,36 @@ def test_a_gateway_that_is_not_there_is_an_error(closed_port: int) -> None:
 
 
 def test_watching_goes_on_for_its_time() -> None:
-    """A round at every interval, later where one takes longer, none after the end."""
+    """A call at every interval, later where one takes longer, none after the end."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
     def answer(request: httpx.Request) -> httpx.Response:
-        now[0] += 0.5 if now[0] < 10 else 4.0
+        now[0] += 1.0 if now[0] < 10 else 8.0
         return httpx.Response(200, json=GOOD)
 
     door = gateway(answer, sleep=sleep, clock=lambda: now[0], timeout_s=60)
-    facts = door.watch({"a": SPEC, "b": SPEC}, values=VALUES, seconds=30, interval_s=5)
+    facts = door.watch({"a": SPEC}, values=VALUES, seconds=30, interval_s=5)
     assert facts.error is None
-    assert len(facts) == 2 * 5  # at 0, 5, 10, 18, 26
+    assert len(facts) == 5  # at 0, 5, 10, 18, 26
     assert 30 <= now[0] <= 35
     assert len(door.watch({}, values=VALUES, seconds=30, interval_s=5)) == 0
+
+
+def test_a_function_that_hangs_hides_nothing_of_the_others() -> None:
+    """They are watched side by side: the slow one answers a few times, the other at every interval."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        time.sleep(0.4 if "slow" in request.url.path else 0)
+        return httpx.Response(200, json=GOOD)
+
+    table = gateway(answer).watch({"slow": SPEC, "fast": SPEC}, values=VALUES, seconds=1, interval_s=0.05).table
+    calls = table["function"].value_counts()
+    assert calls["slow"] <= 3
+    assert calls["fast"] > 2 * calls["slow"]
+    assert table["at"].is_monotonic_increasing
 
 
 def test_a_missing_probe_value_is_the_operators_mistake() -> None:
