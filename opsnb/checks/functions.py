@@ -16,7 +16,7 @@ from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasu
 
 __all__ = [
     "active", "answers", "deployed", "fields", "no_error_codes", "no_failed_deployment", "previous_documented", "recent", "response_time",
-    "verify_jwt", "versions",
+    "reviewed", "verify_jwt", "versions",
 ]  # fmt: skip
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -149,6 +149,51 @@ def verify_jwt(functions: pd.DataFrame, *, expected: Mapping[str, Expected]) -> 
     if unknown:
         return inconclusive(f"The platform does not say whether {some(unknown)} check tokens at the gateway.", **details)
     return passed(f"All {len(expected)} functions check tokens at the gateway as released.", **details)
+
+
+@check(
+    "functions.reviewed",
+    title="Each function is the source that was reviewed",
+    items=(),
+    fix="Deploy the reviewed source again; if what runs was reviewed since, capture it: opsnb functions capture ENVIRONMENT.",
+    empty="INCONCLUSIVE: no manifest says what was reviewed, so nothing can be compared.",
+)
+def reviewed(manifest: pd.DataFrame, running: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
+    """The source of each function, as the platform hands it out, has the hash that was captured when it was reviewed.
+
+    Tables: the manifest (function, source_sha256) and what runs (function, source_sha256; none where it is not deployed).
+    A version number says nothing of this: a rollback raises it, and a redeploy of other sources raises it just the same.
+    """
+    wanted = sorted(set(names))
+    if manifest.empty:
+        return inconclusive("No manifest says what was reviewed. Capture one: opsnb functions capture ENVIRONMENT.", limit=len(wanted))
+    was = dict(zip(known(manifest, "function", "source_sha256")["function"], manifest["source_sha256"], strict=True))
+    runs = (
+        {} if running.empty else dict(zip(known(running, "function", "source_sha256")["function"], running["source_sha256"], strict=True))
+    )
+    shown = []
+    for name in wanted:
+        state = (
+            "not in the manifest" if name not in was
+            else "not deployed" if not isinstance(runs.get(name), str)
+            else "as reviewed" if runs[name] == was[name]
+            else "another source"
+        )  # fmt: skip
+        shown.append({"function": name, "reviewed": _short(was.get(name)), "found": _short(runs.get(name)), "finding": state})
+    table = findings(sorted(shown, key=lambda row: row["finding"] == "as reviewed"), ("function", "reviewed", "found", "finding"))
+    right = sum(row["finding"] == "as reviewed" for row in shown)
+    details = {"table": table, "measured": right, "limit": len(wanted)}
+    other = [f"{row['function']} ({row['finding']})" for row in shown if row["finding"] in ("another source", "not deployed")]
+    if other:
+        return failed(f"{right} of {len(wanted)} functions run the source that was reviewed; not {some(other)}.", **details)
+    if right < len(wanted) or not wanted:
+        new = [str(row["function"]) for row in shown if row["finding"] == "not in the manifest"]
+        return inconclusive(f"The manifest does not know {some(new) or 'any function'}: capture it again after the review.", **details)
+    return passed(f"All {len(wanted)} functions run the source that was reviewed.", **details)
+
+
+def _short(digest: object) -> str:
+    return digest[:12] if isinstance(digest, str) else "none"
 
 
 @check(

@@ -119,7 +119,8 @@ class SchemaSpec(Model):
     @property
     def required(self) -> dict[str, list[str]]:
         """Columns that may hold no NULL, as two parallel lists: tables with their schema, columns."""
-        pairs = [(table if "." in table else f"{self.schemas[0]}.{table}", column) for table, said in self.tables.items() for column in said.required_columns]
+        whole = {table: table if "." in table else f"{self.schemas[0]}.{table}" for table in self.tables}
+        pairs = [(whole[table], column) for table, said in self.tables.items() for column in said.required_columns]
         return {"tables": [table for table, _ in pairs], "columns": [column for _, column in pairs]}
 
 

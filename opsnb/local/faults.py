@@ -88,6 +88,7 @@ async def function_inactive(context: Context) -> None:
 @fault(
     "The function that snapshots the context is the one before, deployed a month ago.",
     "functions.versions",
+    "functions.reviewed",
     "functions.recent",
     "functions.fields",
 )
@@ -152,6 +153,7 @@ async def error_spike(context: Context) -> None:
 @fault(
     "A debug build of the history function answers after two and a half seconds.",
     "functions.versions",
+    "functions.reviewed",
     "functions.fields",
     "functions.response_time",
     "window.response_times",

@@ -232,3 +232,30 @@ def test_a_source_that_refused_makes_an_error() -> None:
     result = functions.deployed(refused, names=NAMES)
     assert result.verdict is Verdict.ERROR
     assert "may not list functions" in result.summary
+
+
+MANIFEST = pd.DataFrame({"function": NAMES, "source_sha256": ["a" * 64, "b" * 64]})
+
+
+@pytest.mark.parametrize(
+    ("running", "verdict", "said"),
+    [
+        (MANIFEST, "PASS", "All 2 functions run the source"),
+        (MANIFEST.assign(source_sha256=["a" * 64, "c" * 64]), "FAIL", "write (another source)"),
+        (MANIFEST[:1], "FAIL", "write (not deployed)"),
+        (MANIFEST[:0], "FAIL", "read (not deployed)"),
+    ],
+)
+def test_what_runs_is_what_was_reviewed(running: pd.DataFrame, verdict: str, said: str) -> None:
+    """By hash, whatever the version says."""
+    result = functions.reviewed(MANIFEST, running, names=NAMES)
+    assert result.verdict == verdict
+    assert said in result.summary
+
+
+def test_a_function_nobody_reviewed_is_undecided() -> None:
+    """One the manifest does not know, and no manifest at all."""
+    assert functions.reviewed(MANIFEST[:1], MANIFEST, names=NAMES).verdict == "INCONCLUSIVE"
+    empty = functions.reviewed(MANIFEST[:0], MANIFEST, names=NAMES)
+    assert empty.verdict == "INCONCLUSIVE"
+    assert "opsnb functions capture" in empty.summary

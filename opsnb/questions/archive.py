@@ -1,0 +1,101 @@
+"""Questions about what was found so far, about people, and about the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from opsnb.checks.contacts import contact_row
+from opsnb.config import Reference, text_of
+from opsnb.errors import ReferenceError_
+from opsnb.evidence.results import newest_runs, read_runs
+from opsnb.facts import Facts
+from opsnb.questions.base import Base, told
+from opsnb.runbook import ITEMS, PHASES
+from opsnb.verdicts import CheckResult
+
+
+class ArchiveQuestions(Base):
+    """What a phase can be asked about its deployment."""
+
+    def contacts(self) -> Facts:
+        """Which contacts of the support matrix are given; neither names nor numbers."""
+        support = self.environment.support or self.release.support
+        rows = [
+            tuple(contact_row(period, contact.role, self._text(contact.name), self._text(contact.reach)).values())
+            for period, contacts in support.periods.items()
+            for contact in contacts
+        ]
+        return told("release", "support matrix", rows, "period", "role", "name_given", "reach_given", "placeholder")
+
+    def _text(self, value: Reference | str) -> str | None:
+        try:
+            return text_of(value, self.root)
+        except ReferenceError_:
+            return None
+
+    def details(self, prefix: str) -> pd.DataFrame:
+        """The tables of this run's schema-like results (object, expected, found, ok) whose check begins with *prefix*."""
+        tables = [
+            result.table
+            for identifier, result in self._results.items()
+            if identifier.startswith(prefix) and result.table is not None and {"object", "expected", "found", "ok"} <= set(result.table)
+        ]
+        empty = pd.DataFrame(columns=["object", "expected", "found", "ok"])
+        return pd.concat(tables, ignore_index=True).drop_duplicates("object") if tables else empty
+
+    def timeline(self) -> Facts:
+        """The newest run of every phase of this deployment: phase, started, ended, verdict."""
+        rows = [
+            (run.phase, pd.Timestamp(run.data["started_at"]), pd.Timestamp(run.data["ended_at"]), _worst(run.results))
+            for run in newest_runs(self.deployment).values()
+        ]
+        return told("archive", "newest run of every phase", rows, "phase", "started", "ended", "verdict")
+
+    def phases_before(self) -> list[str]:
+        """The phases a sign-off looks back on; a rollback is not a condition of it."""
+        return [phase for phase in PHASES if phase not in ("rollback", "signoff")]
+
+    def ended_at(self, phase: str) -> str | None:
+        """When the newest run of *phase* in this deployment ended (UTC); None where there is none, or it left no results."""
+        run = newest_runs(self.deployment).get(phase)
+        return None if run is None or run.damaged else str(run.data["ended_at"])
+
+    def monitor_runs(self) -> Facts:
+        """Every monitoring run of this deployment, this one too: run_at."""
+        moments = [run.data["started_at"] for run in read_runs(self.deployment) if run.phase == "monitor" and not run.damaged]
+        own = [self.started_at.isoformat()] if self.name == "monitor" else []
+        return told("archive", "monitoring runs of this deployment", [(moment,) for moment in (*moments, *own)], "run_at")
+
+    def schedule(self) -> Facts:
+        """The release's monitoring schedule and where this deployment stands in it."""
+        hours = self.hours_since_start()
+        rows = [
+            (
+                period.name, f"every {period.every_minutes:g} min",
+                round((period.to_hours - period.from_hours) * 60 / period.every_minutes),
+                "over" if hours >= period.to_hours else "now" if hours >= period.from_hours else "to come",
+            )
+            for period in self.release.monitoring
+        ]  # fmt: skip
+        return told("release", "monitoring schedule", rows, "period", "runs", "number", "state")
+
+    def open_items(self) -> Facts:
+        """Every item of the runbook that nothing has answered with PASS or WARN yet, and how it is closed."""
+        settled = {
+            item for run in newest_runs(self.deployment).values() for result in run.results
+            if result.verdict in ("PASS", "WARN", "NOT_APPLICABLE") for item in result.items
+        } | {item for result in self._results.values() if result.verdict in ("PASS", "WARN") for item in result.items}  # fmt: skip
+        rows = [
+            (item.id, item.phase, item.shown_as, item.text)
+            for item in ITEMS.values()
+            if item.id not in settled and not (item.phase == "rollback" and item.kind == "attest")
+        ]
+        return told("archive", "items of the runbook without PASS or WARN", rows, "item", "phase", "closed by", "what")
+
+
+def _worst(results: Iterable[CheckResult]) -> str:
+    from opsnb.verdicts import WORST_FIRST
+
+    return str(min((result.verdict for result in results), key=WORST_FIRST.index, default="ERROR"))

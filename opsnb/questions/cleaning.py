@@ -1,0 +1,45 @@
+"""The clean-up, as a notebook sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from opsnb.actions.cleanup import Cleanup
+from opsnb.actions.record import newest_action
+from opsnb.evidence import display
+from opsnb.facts import Facts, asked
+from opsnb.questions.base import Base
+
+
+class CleanupInNotebook:
+    """Plan, deletion and record of the clean-up, each the output of one cell."""
+
+    def __init__(self, phase: CleanupQuestions) -> None:
+        self._phase = phase
+        self._action = Cleanup(phase.environment, phase.release, phase.deployment, root=phase.root)
+
+    @asked("postgres")
+    def planned(self) -> tuple[str, pd.DataFrame]:
+        """What a deletion would take: table, found, rows."""
+        return "the named records, and the rows that refer to them through foreign keys", self._action.plan().table
+
+    def perform(self) -> Any:
+        """Deletes the plan where `apply` is True and `confirm` is the environment's name; says what was done."""
+        if not self._phase.apply:
+            return display.Note("Nothing was changed: apply is False.")
+        self._action.apply(self._action.plan(), confirm=self._phase.confirm)
+        return display.Note(self._action.sentence)
+
+    def record(self) -> Facts:
+        """What the newest deletion in this deployment did, per table."""
+        return newest_action(self._phase.deployment, "cleanup", "tables")
+
+
+class CleanupQuestions(Base):
+    """The removal of test records."""
+
+    def cleanup(self) -> CleanupInNotebook:
+        """The removal of the release's test records, as a notebook sees it."""
+        return CleanupInNotebook(self)

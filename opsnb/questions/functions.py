@@ -1,0 +1,124 @@
+"""Questions about functions: how they answer, what they are made of, what was reviewed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from opsnb.checks.scanner import scan
+from opsnb.errors import SourceError, UsageError
+from opsnb.evidence import manifest
+from opsnb.facts import Facts, asked
+from opsnb.questions.base import Base, told
+from opsnb.sources import Absent
+
+
+class FunctionQuestions(Base):
+    """What a phase can be asked about the release's functions."""
+
+    def probe(self, times: int = 3) -> Facts:
+        """Calls every function of the release as it says, *times* times; marked, journalled, bodies not kept."""
+        return self.sources.functions.probe(self.release.functions, values=self._probe_values(), times=times)
+
+    def watch(self, seconds: float | None = None) -> Facts:
+        """Calls every function over and over, for *seconds* or as long as the environment says."""
+        window = self.environment.window
+        return self.sources.functions.watch(
+            self.release.functions, values=self._probe_values(), seconds=seconds or window.probe_seconds, interval_s=window.probe_interval_s
+        )
+
+    def probe_seen(self) -> Facts:
+        """Whether a probe of this run arrived in the logs; waits as long as the environment says they are late."""
+        if isinstance(self.sources.functions, Absent):
+            return self.sources.functions.facts("probe_seen")
+        mark = self.sources.functions.mark
+        return self.sources.logs.seen(mark, self.minutes_ago(1), deadline_s=max(2.0, self.environment.log_delay_s))
+
+    def watched(self, seconds: float | None = None) -> dict[str, float]:
+        """How long and how often `watch` probes: window_s, interval_s."""
+        window = self.environment.window
+        return {"window_s": seconds or window.probe_seconds, "interval_s": window.probe_interval_s}
+
+    def outcomes(self, probes: Facts) -> Facts:
+        """The probes with `ok`: whether each was answered as the release says."""
+        if probes.answer is None:
+            return probes
+        status = {slug: said.response.status for slug, said in self.release.functions.items()}
+        return replace(probes, answer=probes.answer.assign(ok=probes.answer["status"] == probes.answer["function"].map(status)))
+
+    def by_function(self, probes: Facts) -> Facts:
+        """The probes' response times per function: function, n, p50_ms, p95_ms, max_ms."""
+        if probes.answer is None:
+            return probes
+        milliseconds = probes.answer.assign(ms=probes.answer["seconds"] * 1000).groupby("function", sort=True)["ms"]
+        table = milliseconds.agg(n="count", p50_ms="median", p95_ms=lambda ms: ms.quantile(0.95, interpolation="higher"), max_ms="max")
+        return replace(probes, answer=table.reset_index())
+
+    def named(self, table: Facts, functions: Facts) -> Facts:
+        """A table of the logs with the slug of each function as `function`; the logs know ids only."""
+        if table.answer is None:
+            return table
+        slugs = dict(zip(functions.table["id"], functions.table["slug"], strict=True)) if functions.ok else {}
+        ids = table.answer["function_id"]
+        return replace(table, answer=table.answer.assign(function=ids.map(slugs).fillna("an unknown function")))
+
+    def function_archive(self) -> Facts:
+        """The kept sources of earlier versions: slug, version, sha256, bytes. None is kept yet."""
+        return told("archive", "kept sources of earlier versions", [], "slug", "version", "sha256", "bytes")
+
+    def function_sources(self) -> Facts:
+        """Places in the deployed sources that look like credentials: path, line, kind. `extra` says what was looked at."""
+        files: dict[str, bytes] = {}
+        scanned: list[str] = []
+
+        @asked("platform")
+        def ask() -> tuple[str, pd.DataFrame]:
+            for slug in self.release.functions:
+                source = self.sources.platform.function_source(slug)
+                if isinstance(source.error, SourceError) and "404" in str(source.error):
+                    continue  # not deployed: the check says so
+                source.table  # noqa: B018  (raises where it could not be had)
+                scanned.append(slug)
+                files.update({f"{slug}/{path}": content for path, content in source.extra["files"].items()})
+            return f"the sources of {', '.join(scanned)}, as deployed", scan(files)
+
+        facts = ask()
+        facts.extra.update(files=len(files), names=list(self.release.functions), scanned=scanned)
+        return facts
+
+    @asked("release")
+    def function_manifest(self) -> tuple[str, pd.DataFrame]:
+        """What was reviewed, by hash: function, version, verify_jwt, source_sha256; empty where nothing was captured."""
+        place = manifest.find(self.root, self.release.name, self.environment.name)
+        if place is None:
+            return "no manifest of the functions was captured", pd.DataFrame(columns=["function", "source_sha256"])
+        try:
+            return f"manifest {place.relative_to(self.root)}", manifest.read(place)
+        except UsageError as error:
+            raise SourceError(str(error), source="release") from None
+
+    def function_hashes(self) -> Facts:
+        """What runs, by hash: function, source_sha256; no row for one that is not deployed. Sources are downloaded and dropped."""
+        if isinstance(self.sources.platform, Absent):
+            return self.sources.platform.facts("function_hashes")
+
+        @asked("platform")
+        def ask() -> tuple[str, pd.DataFrame]:
+            rows = []
+            for slug in self.release.functions:
+                source = self.sources.platform.function_source(slug)
+                if isinstance(source.error, SourceError) and "404" in str(source.error):
+                    continue
+                table = source.table
+                rows.append((slug, manifest.source_hash(zip(table["path"], table["sha256"], strict=True))))
+            question = f"the sources of {', '.join(self.release.functions)}, as deployed"
+            return question, pd.DataFrame(rows, columns=["function", "source_sha256"]).astype("string")
+
+        return ask()
+
+    def rollback_targets(self, functions: Facts) -> Facts:
+        """Per function: what runs now and the version a rollback would go back to, as the release says."""
+        running = dict(zip(functions.answer["slug"], functions.answer["version"], strict=True)) if functions.answer is not None else {}
+        rows = [(slug, running.get(slug), said.version, said.previous_version) for slug, said in self.release.functions.items()]
+        return told("release", "versions of the release, beside those that run", rows, "function", "runs", "release", "goes back to")
