@@ -106,7 +106,8 @@ def _project_ref(ref: str) -> str:
 class Environment(Model):
     """One environment: one release's connections, windows and the limits it overrides. `name` is the file's.
 
-    Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE.
+    Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE. `variable_values`: variables of the
+    functions whose value the operator holds too, by reference; compared by digest.
     """
 
     name: str = ""
@@ -122,6 +123,7 @@ class Environment(Model):
     aws: AwsSpec | None = None
     encryption: EncryptionSpec | None = None
     probe_values: dict[str, TextOrReference] = Field(default_factory=dict)
+    variable_values: dict[str, Reference] = Field(default_factory=dict)
     window: WindowSpec = WindowSpec()
     log_delay_s: NotNegative = 90
     limits: dict[str, Number] = Field(default_factory=dict)

@@ -99,6 +99,8 @@ def sweep(folder: Path) -> list[int]:
 
 def write_run_files(context: Any, token: str) -> None:
     """The files that environments refer to, each readable by its owner only."""
+    from opsnb.local.seed import ADMIN_KEY_FILE
+
     files = {
         "dsn": context.cluster.dsn("opsnb_reader"),
         "write_dsn": context.cluster.dsn("postgres"),
@@ -113,6 +115,7 @@ def write_run_files(context: Any, token: str) -> None:
         "provider_token": token,
         "jwks_url": f"{context.base_url}/identity/jwks.json",
         **age_key(context.folder / "platform" / "age_identity"),
+        "firebase_admin_key": (context.store.folder / ADMIN_KEY_FILE).read_text(encoding="utf-8").rstrip("\n"),
     }
     context.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, value in files.items():

@@ -103,7 +103,7 @@ async def secret_missing(context: Context) -> None:
     context.store.unset_secrets(["AWS_REGION"])
 
 
-@fault("A secret still holds the text of its documentation.", "environment.no_placeholder")
+@fault("A secret still holds the text of its documentation.", "environment.no_placeholder", "environment.known_values")
 async def placeholder_secret(context: Context) -> None:
     """FIREBASE_ADMIN_KEY is the placeholder of the guide."""
     context.store.set_secrets({"FIREBASE_ADMIN_KEY": "[json-format-key]"})

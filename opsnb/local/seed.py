@@ -10,8 +10,11 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
 from opsnb.local.identity import FIREBASE_PROJECT
-from opsnb.local.store import FunctionStore
+from opsnb.local.store import FunctionStore, write_private
 
 CLINIC = Path(__file__).parent / "clinic" / "supabase"
 VERSIONS = {
@@ -22,6 +25,8 @@ VERSIONS = {
 }
 """Function → (version before, current version)."""
 
+ADMIN_KEY_FILE = "firebase_admin_key"
+"""The operator's own copy of the service account, in the store's folder."""
 CURRENT_AGE = timedelta(hours=2)
 PREVIOUS_AGE = timedelta(days=30)
 
@@ -33,7 +38,9 @@ def seed(store: FunctionStore, clinic: Path = CLINIC) -> None:
         for folder, version, age in (("functions_previous", before, PREVIOUS_AGE), ("functions", current, CURRENT_AGE)):
             files, entrypoint = sources(clinic / folder, slug)
             store.deploy(slug, files, entrypoint, verify_jwt=True, version=version, now=now - age)
-    store.set_secrets(synthetic_secrets())
+    values = synthetic_secrets()
+    write_private(store.folder / ADMIN_KEY_FILE, f"{values['FIREBASE_ADMIN_KEY']}\n".encode())  # the operator's own copy
+    store.set_secrets(values)
     store.keep_pristine()
 
 
@@ -48,12 +55,15 @@ def sources(folder: Path, slug: str) -> tuple[dict[str, bytes], str]:
 
 def synthetic_secrets() -> dict[str, str]:
     """The secrets of the clinic: two public values and a service account that belongs to nobody."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     account = {
         "type": "service_account",
         "project_id": FIREBASE_PROJECT,
         "private_key_id": secrets.token_hex(20),
-        "private_key": secrets.token_urlsafe(64),
+        "private_key": pem.decode(),
         "client_email": f"local-target@{FIREBASE_PROJECT}.example.org",
+        "token_uri": "https://oauth2.googleapis.com/token",
     }
     return {
         "AWS_REGION": "eu-central-1",

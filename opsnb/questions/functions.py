@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
+from opsnb.checks.credentials import shape_of
 from opsnb.checks.scanner import scan
-from opsnb.errors import SourceError, UsageError
+from opsnb.errors import ReferenceError_, SourceError, UsageError
 from opsnb.evidence import manifest
 from opsnb.facts import Facts, asked
 from opsnb.questions.base import Base, told
@@ -62,6 +63,24 @@ class FunctionQuestions(Base):
         slugs = dict(zip(functions.table["id"], functions.table["slug"], strict=True)) if functions.ok else {}
         ids = table.answer["function_id"]
         return replace(table, answer=table.answer.assign(function=ids.map(slugs).fillna("an unknown function")))
+
+    def variable_values(self) -> Facts:
+        """What the values that the environment refers to are like: name, digest, kind, finding; no value."""
+        if not self.environment.variable_values:
+            return Absent("environment", f"the environment {self.environment.name} names no `variable_values`").facts("variable_values")
+
+        @asked("environment")
+        def ask() -> tuple[str, pd.DataFrame]:
+            rows = []
+            for name, reference in self.environment.variable_values.items():
+                try:
+                    value = reference.resolve(self.root).get_secret_value()
+                except ReferenceError_ as error:
+                    raise SourceError(str(error), source="environment") from None
+                rows.append(shape_of(name, value, project_id=self.release.audience))
+            return f"the shape of {', '.join(self.environment.variable_values)}", pd.DataFrame(rows)
+
+        return ask()
 
     def function_archive(self) -> Facts:
         """The kept sources of earlier versions: slug, version, sha256, bytes. None is kept yet."""
