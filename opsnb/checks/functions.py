@@ -9,14 +9,14 @@ from typing import Any, Protocol
 import pandas as pd
 
 from opsnb.checks.calls import is_alive, of_functions
-from opsnb.checks.probes import answers, fields, no_error_codes, response_time
+from opsnb.checks.probes import answers, fields, no_error_codes, refuse_strangers, response_time
 from opsnb.checks.tables import counted, findings, known, some
 from opsnb.errors import SourceNonsense
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
 
 __all__ = [
-    "active", "answers", "deployed", "fields", "no_error_codes", "no_failed_deployment", "previous_documented", "recent", "response_time",
-    "reviewed", "verify_jwt", "versions",
+    "active", "answers", "deployed", "fields", "no_error_codes", "no_failed_deployment", "previous_documented", "recent",
+    "refuse_strangers", "response_time", "reviewed", "verify_jwt", "versions",
 ]  # fmt: skip
 
 CLOCK_TOLERANCE = timedelta(minutes=5)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
 from opsnb.checks.tables import counted, known, some
 from opsnb.errors import SourceNonsense
-from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
+from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
 _PROBE = ("function", "at", "status", "seconds", "error_code", "found")
 _FOREIGN = ("not a JSON object", "no declared field")
@@ -111,6 +112,50 @@ def response_time(probes: pd.DataFrame, *, names: Iterable[str], limit_s: float)
     slowest = float(rows["seconds"].max())
     outcome = _probes(rows, slow, f"under {limit_s:g} s", f"not under {limit_s:g} s", limit_s)
     return Outcome(outcome.verdict, f"{outcome.summary} The slowest took {slowest:.2f} s.", outcome.table, round(slowest, 3), limit_s)
+
+
+@check(
+    "functions.refuse_strangers",
+    title="Every function refuses who may not call it",
+    items=(),
+    fix="Answered: verify the caller's token first (verify_jwt alone lets every holder of the public key in). Broke: refuse in words.",
+    empty=_NO_PROBE,
+)
+def refuse_strangers(calls: pd.DataFrame, *, names: Iterable[str], public: Iterable[str] = ()) -> Outcome:
+    """No function answered a call without credentials, with the public key alone, or with a forged token.
+
+    Table: `Gateway.strangers` (function, credentials, status). Right is 401 or 403. FAIL: an answer below 400. WARN: refused by an error
+    (5xx) or as a bad request (other 4xx). *public* functions are for everybody and are not judged.
+    """
+    wanted = sorted(set(names) - set(public))
+    if calls.empty or not wanted:
+        return inconclusive("No function is named that should refuse anybody." if not wanted else f"Not called: {some(wanted)}.")
+    known(calls, "function", "credentials", "status")
+    rows = calls[calls["function"].isin(wanted)]
+    rows = rows.assign(finding=[_refusal(int(status)) for status in rows["status"].fillna(0)])
+    order = {"answered": 0, "no answer": 1, "refused by an error": 2, "refused as a bad request": 3, "refused": 4}
+    table = rows.iloc[rows["finding"].map(order).argsort(kind="stable")].reset_index(drop=True)
+    found = {name: [f"{row.function} ({row.credentials})" for row in table.itertuples() if row.finding == name] for name in order}
+    details: dict[str, Any] = {"table": table, "measured": len(found["answered"]), "limit": 0}
+    if found["answered"]:
+        return failed(f"{len(found['answered'])} of {counted(len(table), 'such call')} answered: {some(found['answered'])}.", **details)
+    unasked = [name for name in wanted if name not in set(rows["function"])]
+    if found["no answer"] or unasked:
+        return unmeasured(f"Without an answer: {some(found['no answer'] or unasked)}.", **details)
+    odd = found["refused by an error"] + found["refused as a bad request"]
+    if odd:
+        return warned(f"Nobody was let in, but {len(odd)} were refused by neither 401 nor 403: {some(odd)}.", **details)
+    return passed(f"All {counted(len(table), 'call')} of {counted(len(wanted), 'function')} that should be refused were.", **details)
+
+
+def _refusal(status: int) -> str:
+    if status == 0:
+        return "no answer"
+    if status < 400:
+        return "answered"
+    if status in (401, 403):
+        return "refused"
+    return "refused as a bad request" if status < 500 else "refused by an error"
 
 
 def _probed(probes: pd.DataFrame, names: Iterable[str]) -> tuple[pd.DataFrame | None, list[str]]:

@@ -27,11 +27,12 @@ class Response(Model):
 
 
 class FunctionSpec(Model):
-    """One edge function. `version` is the platform's number (11, not v11)."""
+    """One edge function. `version` is the platform's number (11, not v11); a `public` one answers everybody."""
 
     version: Count
     previous_version: Count | None = None
     verify_jwt: YesNo = True
+    public: YesNo = False
     request: Request = Request()
     response: Response = Response()
 
@@ -148,6 +149,11 @@ class Release(Model):
     def _each_once(cls, periods: tuple[Period, ...]) -> tuple[Period, ...]:
         once([period.name for period in periods])
         return periods
+
+    @property
+    def public_functions(self) -> tuple[str, ...]:
+        """The functions that answer everybody."""
+        return tuple(slug for slug, said in self.functions.items() if said.public)
 
     @property
     def accepted_objects(self) -> tuple[str, ...]:

@@ -26,6 +26,12 @@ Deno.serve(async () => {
 });
 """
 
+OPEN_FUNCTION = b"""// Written in a hurry: whoever calls is answered.
+Deno.serve(() =>
+  Response.json({ success: true, hasHistory: false, history: null, entries: {}, lastUpdatedAt: null, dryRun: true })
+);
+"""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -161,6 +167,23 @@ async def error_spike(context: Context) -> None:
 async def slow_function(context: Context) -> None:
     """A new version was deployed that waits before it answers."""
     context.store.deploy("get-patient-history", {"index.ts": SLOW_FUNCTION}, "index.ts", verify_jwt=True)
+
+
+@fault(
+    "The history function answers everybody who holds the public key.",
+    "functions.versions",
+    "functions.reviewed",
+    "functions.refuse_strangers",
+)
+async def open_endpoint(context: Context) -> None:
+    """A new version was deployed that does not look at the caller's token; the gateway still asks for a key, which is public."""
+    context.store.deploy("get-patient-history", {"index.ts": OPEN_FUNCTION}, "index.ts", verify_jwt=True)
+
+
+@fault("The gateway no longer looks at tokens before the drafting function.", "functions.verify_jwt")
+async def verify_jwt_off(context: Context) -> None:
+    """Deployed with --no-verify-jwt; the function itself still refuses strangers, so nothing else shows."""
+    context.store.set("generate-soap-draft-v2", verify_jwt=False)
 
 
 @fault("Almost every connection of the pool is taken and not given back.", "health.pool")

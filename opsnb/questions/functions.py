@@ -22,6 +22,10 @@ class FunctionQuestions(Base):
         """Calls every function of the release as it says, *times* times; marked, journalled, bodies not kept."""
         return self.sources.functions.probe(self.release.functions, values=self._probe_values(), times=times)
 
+    def strangers(self) -> Facts:
+        """Calls every function as somebody who may not: no credentials, the public key alone, a forged token."""
+        return self.sources.functions.strangers(self.release.functions, values=self._probe_values())
+
     def watch(self, seconds: float | None = None) -> Facts:
         """Calls every function over and over, for *seconds* or as long as the environment says."""
         window = self.environment.window

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import string
 import threading
 import time
 import uuid
@@ -25,6 +26,7 @@ from opsnb.sources.http import Http, unreached
 
 SOURCE = "functions"
 MARK = "opsnb_probe"
+EXPECTS = "opsnb_expects"
 AT_ONCE = 4
 """Probes on their way at the same time: enough not to wait for the slowest, few enough to be no load."""
 NO_OBJECT, NO_FIELD = "not a JSON object", "no declared field"
@@ -34,6 +36,7 @@ _DTYPES = {
     "at": "datetime64[us, UTC]", "status": "Int64", "seconds": "Float64", "completed": "boolean",
     **dict.fromkeys(("function", "error_code", "missing_fields", "wrong_types", "mark"), "string"),
 }  # fmt: skip
+_OTHER = str.maketrans(string.ascii_letters, string.ascii_letters[1:] + string.ascii_letters[0])
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,), "string": (str,), "number": (int, float), "object": (dict,), "array": (list,), "null": (type(None),),
@@ -60,7 +63,17 @@ class Gateway:
         headers = {"authorization": f"Bearer {key}", "apikey": key}
         if caller_token is not None:
             headers[caller_header] = caller_token.get_secret_value()
-        self._http = Http(url.rstrip("/") + "/", source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport)
+        base = url.rstrip("/") + "/"
+        self._http = Http(base, source=SOURCE, headers=headers, timeout_s=timeout_s, transport=transport)
+        self._anonymous = Http(base, source=SOURCE, timeout_s=timeout_s, transport=transport)
+        # made when sent: what is kept here would be shown with the object
+        self._strangers: dict[str, Callable[[], dict[str, str]]] = {
+            "no credentials": dict,
+            "the public key alone": lambda: {"authorization": f"Bearer {key}", "apikey": key},
+        }
+        if caller_token is not None:
+            forged = _forged(caller_token.get_secret_value())
+            self._strangers["a forged token"] = lambda: {"authorization": f"Bearer {key}", "apikey": key, caller_header: forged}
         self._journal = journal
         self._journalling = threading.Lock()
         self._sleep = sleep
@@ -110,9 +123,45 @@ class Gateway:
         with ThreadPoolExecutor(at_once, thread_name_prefix="probe") as pool:
             return [row for rows in pool.map(ask, functions.keys(), functions.values()) for row in rows]
 
+    @asked(SOURCE)
+    def strangers(self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str]) -> tuple[str, pd.DataFrame]:
+        """One row per function and way of not being allowed to call it: function, credentials, status (0: no answer).
+
+        The ways: no credentials, the public key alone, the caller's token with another signature. The calls are marked as ones that are
+        to be refused, so that the logs' refusals are not taken for callers'.
+        """
+        bodies = _bodies(functions, values)
+
+        def ask(slug: str, said: FunctionSpec) -> list[dict[str, Any]]:
+            return [self._refused(slug, said, bodies[slug], way) for way in self._strangers]
+
+        rows = self._side_by_side(functions, ask)
+        question = "\n".join(f"{said.request.method} /functions/v1/{slug}?{EXPECTS}=refusal" for slug, said in functions.items())
+        if rows and all(row.pop("unreachable") for row in rows):
+            why = f"no call reached {self._http.where}; is it running and reachable from here?"
+            raise SourceError(why, source=SOURCE, question=question)
+        table = pd.DataFrame(rows, columns=["function", "credentials", "status"])
+        return question, table.astype({"function": "string", "credentials": "string", "status": "Int64"})
+
+    def _refused(self, slug: str, said: FunctionSpec, body: Any, way: str) -> dict[str, Any]:
+        row: dict[str, Any] = {"function": slug, "credentials": way, "status": 0, "unreachable": False}
+        credentials = self._strangers[way]()
+        own = {name.lower() for name in credentials} | {"authorization", "apikey"}
+        headers = {name: value for name, value in said.request.headers.items() if name.lower() not in own}
+        sent: dict[str, Any] = {"params": {MARK: self.mark, EXPECTS: "refusal"}, "headers": {**headers, **credentials}}
+        if body or said.request.method not in ("GET", "DELETE"):
+            sent["json"] = body
+        try:
+            row["status"] = self._anonymous.request(said.request.method, quote(slug, safe=""), **sent).status_code
+        except SourceError as error:
+            row["unreachable"] = unreached(error)
+        self._note({"at": datetime.now(UTC), **row})
+        return row
+
     def close(self) -> None:
         """Closes the connections."""
         self._http.close()
+        self._anonymous.close()
 
     def _answered(self, functions: Mapping[str, FunctionSpec], rows: list[dict[str, Any]]) -> tuple[str, pd.DataFrame]:
         question = "\n".join(f"{said.request.method} /functions/v1/{slug}?{MARK}={self.mark}" for slug, said in functions.items())
@@ -153,6 +202,12 @@ class Gateway:
         except OSError as error:
             why = f"the journal of probes cannot be written ({error.strerror}), so they could not be told from callers; {self._journal}"
             raise SourceError(why, source=SOURCE) from None
+
+
+def _forged(token: str) -> str:
+    """*token* with another signature of the same length: everything in it is right but that its issuer never signed it."""
+    head, dot, signature = token.rpartition(".")
+    return f"{head}{dot}{signature.translate(_OTHER)}" if dot and signature else "forged"
 
 
 def _code(response: httpx.Response) -> str:

@@ -259,3 +259,21 @@ def test_a_function_nobody_reviewed_is_undecided() -> None:
     empty = functions.reviewed(MANIFEST[:0], MANIFEST, names=NAMES)
     assert empty.verdict == "INCONCLUSIVE"
     assert "opsnb functions capture" in empty.summary
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict"),
+    [([401, 403], "PASS"), ([401, 200], "FAIL"), ([204, 401], "FAIL"), ([302, 401], "FAIL"), ([401, 0], "ERROR"), ([401, 500], "WARN"),
+     ([400, 401], "WARN")],
+)  # fmt: skip
+def test_strangers_are_refused(statuses: list[int], verdict: str) -> None:
+    """An answer is a FAIL, a refusal by accident a warning, silence no proof."""
+    calls = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": statuses})
+    assert functions.refuse_strangers(calls, names=NAMES).verdict == verdict
+
+
+def test_a_public_function_may_answer_everybody() -> None:
+    calls = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": [200, 401]})
+    assert functions.refuse_strangers(calls, names=NAMES, public=["read"]).verdict == "PASS"
+    assert functions.refuse_strangers(calls, names=NAMES, public=NAMES).verdict == "INCONCLUSIVE"
+    assert functions.refuse_strangers(calls[:1], names=["read", "write"], public=["read"]).verdict == "ERROR"

@@ -156,3 +156,35 @@ def test_probes_that_cannot_be_journalled_are_an_error(tmp_path: Path) -> None:
         {"history": SPEC}, values=VALUES
     )
     assert "the journal of probes cannot be written" in str(facts.error)
+
+
+def test_strangers_have_no_credential_of_the_callers(tmp_path: Path) -> None:
+    """Three ways of not being allowed; what they carry, and the mark that tells their refusals from callers'."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(401)
+
+    token = "aaa.bbb.Signature_09"
+    door = Gateway(
+        "http://fn.test/functions/v1", anon_key=SecretStr("anon"), caller_token=SecretStr(token), journal=tmp_path / "probes.jsonl",
+        transport=httpx.MockTransport(answer),
+    )  # fmt: skip
+    facts = door.strangers({"history": SPEC}, values=VALUES)
+    assert facts.table["credentials"].tolist() == ["no credentials", "the public key alone", "a forged token"]
+    assert facts.table["status"].tolist() == [401] * 3
+    nobody, key, forged = asked
+    assert "authorization" not in nobody.headers and "x-firebase-token" not in nobody.headers
+    assert key.headers["authorization"] == "Bearer anon" and "x-firebase-token" not in key.headers
+    assert forged.headers["x-firebase-token"] != token
+    assert forged.headers["x-firebase-token"].startswith("aaa.bbb.")
+    assert all("opsnb_expects=refusal" in str(request.url) and door.mark in str(request.url) for request in asked)
+    assert len((tmp_path / "probes.jsonl").read_text().splitlines()) == 3
+    assert token not in facts.question + repr(facts)
+
+
+def test_strangers_without_a_gateway_are_unmeasured(closed_port: int) -> None:
+    door = Gateway(f"http://127.0.0.1:{closed_port}/functions/v1", anon_key=SecretStr("k"))
+    assert "no call reached" in str(door.strangers({"a": SPEC}, values=VALUES).error)
+    door.close()
