@@ -16,8 +16,10 @@ from starlette.routing import BaseRoute, Route
 
 from opsnb.local import management
 from opsnb.local.answers import Problem, RateLimits
+from opsnb.local.identity import PROVIDER_UID
 from opsnb.local.metrics import metrics
 from opsnb.local.state import Context
+from opsnb.local.store import write_private
 
 KEYS_MAX_AGE_S = 300
 
@@ -125,6 +127,9 @@ async def renew(context: Context) -> None:
     if context.traffic is not None:
         await context.traffic.stop()
     await context.calm()
+    context.third_party = True
+    if context.run.is_dir():  # a fault may have handed over another token
+        write_private(context.run / "provider_token", f"{context.identity.issue(PROVIDER_UID)}\n".encode())
     if context.gateway is not None:
         await context.gateway.close()
     if context.rest is not None:

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from opsnb.local.identity import PROVIDER_UID
 from opsnb.local.store import write_private
 
 HOST = "127.0.0.1"
@@ -29,7 +30,6 @@ TOKEN_RENEWED_S = 1200
 GRACE_S = 3
 SETTLE_S = 0.3  # whoever started us asks first, before ClickHouse and the traffic take the processor
 LOCK_PATIENCE_S = 1.0  # somebody who asks whether a daemon runs holds the lock for a moment
-PROVIDER_UID = "SyntheticProvider00000000002"
 
 
 class AlreadyRunning(Exception):

@@ -21,6 +21,8 @@ from opsnb.local.store import write_private
 
 PROJECT_REF = "localclinicopsnbdemo"
 FIREBASE_PROJECT = "medzen-bf20e"
+PROVIDER_UID = "SyntheticProvider00000000002"
+"""The provider as whom the probes call."""
 ISSUER = f"https://securetoken.google.com/{FIREBASE_PROJECT}"
 TEN_YEARS_S = 10 * 365 * 24 * 3600
 CLOCK_SKEW_S = 5
@@ -59,7 +61,10 @@ class Identity:
         key = jwt.algorithms.RSAAlgorithm.to_jwk(self._public, as_dict=True)
         return {"keys": [{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": self.key_id, "n": key["n"], "e": key["e"]}]}
 
-    def issue(self, subject: str, *, role: str | None = "authenticated", lifetime_s: float = 3600, now: float | None = None) -> str:
+    def issue(
+        self, subject: str, *, role: str | None = "authenticated", lifetime_s: float = 3600, now: float | None = None,
+        audience: str = FIREBASE_PROJECT,
+    ) -> str:  # fmt: skip
         """An ID token as Firebase makes them, for *subject* (a Firebase uid). *now* is epoch seconds.
 
         With ``role=None`` the custom claim is absent, as it is until Firebase's hook has run.
@@ -67,7 +72,7 @@ class Identity:
         moment = int(time.time() if now is None else now)
         claims: dict[str, Any] = {
             "iss": ISSUER,
-            "aud": FIREBASE_PROJECT,
+            "aud": audience,
             "auth_time": moment,
             "user_id": subject,
             "sub": subject,

@@ -256,14 +256,14 @@ def _third_party(context: Context) -> dict[str, Any]:
 
 
 async def third_party_auth(_request: Request, context: Context) -> Response:
-    """The one integration there is: Firebase, with its keys as resolved."""
-    return JSONResponse([_third_party(context)])
+    """The one integration there is, unless a fault removed it: Firebase, with its keys as resolved."""
+    return JSONResponse([_third_party(context)] if context.third_party else [])
 
 
 async def one_third_party_auth(request: Request, context: Context) -> Response:
     """One integration by its id."""
     found = _third_party(context)
-    if request.path_params["tpa_id"] != found["id"]:
+    if not context.third_party or request.path_params["tpa_id"] != found["id"]:
         raise Problem(404, "Third-party auth integration not found")
     return JSONResponse(found)
 

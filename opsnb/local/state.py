@@ -36,7 +36,8 @@ CONNECT_TIMEOUT_S = 3
 class Context:
     """The running target. `folder` is ``<root>/.opsnb/local``; `base_url` ends without a slash.
 
-    What may be None is so until the daemon has started it, and in tests of single parts.
+    What may be None is so until the daemon has started it, and in tests of single parts. `third_party`: whether the platform trusts the
+    identity provider.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Context:
     traffic: Traffic | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     project_ref: str = PROJECT_REF
+    third_party: bool = True
     _effects: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property

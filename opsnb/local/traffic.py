@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,9 +109,10 @@ class Traffic:
             self._task = None
         self.state = "idle"
 
-    async def backfill(self, minutes: float = MINUTES, calls: int = CALLS) -> None:
+    async def backfill(self, minutes: float = MINUTES, calls: int = CALLS, *, key: str = "", token_age_s: float = 0) -> None:
         """Makes *calls* calls now, whose logs lie within the last *minutes*, evenly but for a little chance.
 
+        *key* instead of the project's, and tokens that are *token_age_s* old, make callers that are refused.
         Raises psycopg.Error where the database does not say whom to call as.
         """
         before, self.state = self.state, "filling"
@@ -123,7 +125,7 @@ class Traffic:
 
             async def caller() -> None:
                 for moment in moments:
-                    await self._call(next(visits), moment)
+                    await self._call(next(visits), moment, key=key, token_age_s=token_age_s)
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENCY):
@@ -156,7 +158,7 @@ class Traffic:
             self._visits = itertools.cycle(visits)
         return self._visits
 
-    async def _call(self, visit: Visit, moment: datetime | None) -> None:
+    async def _call(self, visit: Visit, moment: datetime | None, *, key: str = "", token_age_s: float = 0) -> None:
         gateway, identity = self._context.gateway, self._context.identity
         if gateway is None:
             raise RuntimeError("there is no gateway to call")
@@ -166,7 +168,8 @@ class Traffic:
             self._histories += 1
             if self._histories % BY_PATIENT == 0:
                 uid = visit.patient_uid
-        headers = {"authorization": f"Bearer {identity.anon_key}", "x-firebase-token": identity.issue(uid)}
+        token = identity.issue(uid, now=time.time() - token_age_s)
+        headers = {"authorization": f"Bearer {key or identity.anon_key}", "x-firebase-token": token}
         answer = await gateway.invoke(slug, json.dumps(visit.body(slug)).encode(), headers, moment=moment)
         self.calls += 1
         self.failures += answer.status_code >= 400
