@@ -36,7 +36,7 @@ async def pool_exhausted(context: Context) -> None:
     await asyncio.wait_for(taken.wait(), 10)
 
 
-@fault("A statement has been running for longer than any should.", "health.runaway")
+@fault("A statement has been running for longer than any should.", "health.runaway", "health.stuck")
 async def runaway_query(context: Context) -> None:
     """A session that goes on and on. It waits in between: a target left alone over night keeps its processor and its disk."""
 
@@ -45,4 +45,36 @@ async def runaway_query(context: Context) -> None:
             await connection.execute("do $$ begin loop perform pg_sleep(0.2); end loop; end $$")
 
     context.spawn(run_on())
+    await asyncio.sleep(RUNAWAY_AGE_S)
+
+
+SETTING = "update public.app_settings set value = value where key = (select min(key) from public.app_settings)"
+"""Takes the lock of one row, and changes nothing."""
+
+
+@fault("A transaction was left open and does nothing.", "health.stuck")
+async def idle_in_transaction(context: Context) -> None:
+    """Somebody went to lunch in the middle of one."""
+
+    async def leave_open() -> None:
+        async with await context.connect() as connection, connection.transaction():
+            await connection.execute(SETTING)
+            await asyncio.Event().wait()
+
+    context.spawn(leave_open())
+    await asyncio.sleep(RUNAWAY_AGE_S)
+
+
+@fault("One session waits for another, which waits for nobody.", "health.stuck", "health.runaway")
+async def lock_chain(context: Context) -> None:
+    """Two writers of one row: the first never commits, the second waits."""
+
+    async def write() -> None:
+        async with await context.connect() as connection, connection.transaction():
+            await connection.execute(SETTING)
+            await asyncio.Event().wait()
+
+    context.spawn(write())
+    await asyncio.sleep(0.2)
+    context.spawn(write())
     await asyncio.sleep(RUNAWAY_AGE_S)
