@@ -21,7 +21,6 @@ NOT_AUTOMATED = {
     "PRE-4.3",
     "PRE-4.4",
     "S1-1",
-    "WIN-0",
     "POST-4.1",
     "POST-4.3",
     "POST-4.4",

@@ -23,6 +23,32 @@ _NO_CALLS = "INCONCLUSIVE: no call is in the log, so its silence proves nothing.
 
 
 @check(
+    "window.announced",
+    title="The window was announced",
+    items=("WIN-0",),
+    fix="opsnb announce ENVIRONMENT --apply, before the window begins.",
+    empty="INCONCLUSIVE: nothing was announced in this deployment.",
+)
+def announced(sent: pd.DataFrame, *, message: str = "window_begins") -> Outcome:
+    """The newest announcement in this deployment was *message* or came after it, and every address took it.
+
+    Table: the record of the newest announcement (message, place, kind, delivered).
+    """
+    if sent.empty:
+        return inconclusive("Nothing was announced in this deployment: opsnb announce ENVIRONMENT --apply.")
+    known(sent, "message", "place", "delivered")
+    missed = sent.loc[~sent["delivered"].astype(bool), "place"].tolist()
+    details = {"table": sent, "measured": len(sent) - len(missed), "limit": len(sent)}
+    if missed:
+        return failed(f"The announcement did not reach {some([str(place) for place in missed])}.", **details)
+    if message not in set(sent["message"]):
+        return passed(
+            f"{sent['message'].iloc[0]} was the newest announcement; it reached {counted(len(sent), 'address', 'addresses')}.", **details
+        )
+    return passed(f"The announcement reached {counted(len(sent), 'address', 'addresses')}.", **details)
+
+
+@check(
     "window.no_500",
     title="No function returned 500",
     items=("WIN-1",),

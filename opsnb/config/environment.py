@@ -107,7 +107,7 @@ class Environment(Model):
     """One environment: one release's connections, windows and the limits it overrides. `name` is the file's.
 
     Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE. `variable_values`: variables of the
-    functions whose value the operator holds too, by reference; compared by digest.
+    functions whose value the operator holds too, by reference; compared by digest. `notify`: Apprise URLs that announcements go to.
     """
 
     name: str = ""
@@ -126,6 +126,7 @@ class Environment(Model):
     variable_values: dict[str, Reference] = Field(default_factory=dict)
     window: WindowSpec = WindowSpec()
     log_delay_s: NotNegative = 90
+    notify: tuple[Reference, ...] = ()
     limits: dict[str, Number] = Field(default_factory=dict)
     support: Support | None = None
     phase_deadline_s: Positive = 900

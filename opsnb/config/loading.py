@@ -49,12 +49,12 @@ def effective_limits(release: Release, environment: Environment, **values: float
 def require_references(environment: Environment, root: Path) -> None:
     """UsageError naming every reference that does not resolve, before anything starts.
 
-    The writing connection and the encryption keys are left out: only an action asks for them, and who only reads need not hold them.
+    The writing connection, the encryption keys and addresses are left out: only actions ask, and who only reads need not hold them.
     So are the values of variables: a check asks for each, and says so where it is not there.
     """
     missing: dict[str, list[str]] = {}
     for key, reference in environment.references():
-        if key == "postgres.write_dsn" or key.startswith(("encryption.", "variable_values.")):
+        if key == "postgres.write_dsn" or key.startswith(("encryption.", "variable_values.", "notify")):
             continue
         try:
             reference.resolve(root)

@@ -141,6 +141,7 @@ class Release(Model):
     limits: Limits = Limits()
     monitoring: tuple[Period, ...] = ()
     support: Support = Support()
+    announcements: dict[str, str] = Field(default_factory=dict)
     key_events: tuple[str, ...] = ()
     services: tuple[str, ...] = ("db", "rest")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import json
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -33,6 +35,7 @@ def create_app(context: Context, *, limits: RateLimits | None = None, stop: Call
         Route("/local/reset", control(reset), methods=["POST"]),
         Route("/local/repair", control(repair), methods=["POST"]),
         Route("/local/fault/{name}", control(fault), methods=["POST"]),
+        Route("/local/notices", notice, methods=["POST"]),
         Route("/local/shutdown", control(shutdown), methods=["POST"]),
         *management.routes(limits),
     ]
@@ -111,6 +114,16 @@ async def fault(request: Request, context: Context) -> Response:
         if inspect.isawaitable(told):
             await told
     return JSONResponse({"fault": name})
+
+
+async def notice(request: Request) -> Response:
+    """A message to people, kept: the clinic has nobody to read it. Whoever knows the address may write, as to any chat."""
+    context: Context = request.app.state.context
+    told = await request.json()
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "title": told.get("title"), "message": told.get("message")}
+    with (context.folder / "notices.jsonl").open("a", encoding="utf-8") as kept:
+        kept.write(json.dumps(line) + "\n")
+    return JSONResponse({"kept": True})
 
 
 async def reset(request: Request, context: Context) -> Response:

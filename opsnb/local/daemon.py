@@ -115,6 +115,7 @@ def write_run_files(context: Any, token: str) -> None:
         "provider_token": token,
         "jwks_url": f"{context.base_url}/identity/jwks.json",
         **age_key(context.folder / "platform" / "age_identity"),
+        "notify_url": f"json://{context.base_url.partition('//')[2]}/local/notices",
         "firebase_admin_key": (context.store.folder / ADMIN_KEY_FILE).read_text(encoding="utf-8").rstrip("\n"),
     }
     context.run.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -38,7 +38,11 @@ class CleanupInNotebook:
 
 
 class CleanupQuestions(Base):
-    """The removal of test records."""
+    """The removal of test records, and other actions."""
+
+    def announcement(self) -> Facts:
+        """What the newest announcement of this deployment was, and whom it reached: message, place, kind, delivered."""
+        return newest_action(self.deployment, "announce", "sent")
 
     def cleanup(self) -> CleanupInNotebook:
         """The removal of the release's test records, as a notebook sees it."""

@@ -24,7 +24,7 @@ from opsnb.local import daemon, target
 pytestmark = pytest.mark.target
 
 RUN_FILES = {
-    "age_identity", "age_recipient", "firebase_admin_key",
+    "age_identity", "age_recipient", "firebase_admin_key", "notify_url",
     "dsn", "write_dsn", "platform_url", "access_token", "functions_url", "rest_url", "metrics_url", "metrics_password",
     "anon_key", "service_key", "provider_token", "jwks_url", "daemon.json",
 }  # fmt: skip
