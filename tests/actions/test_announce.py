@@ -66,5 +66,5 @@ def test_an_address_that_does_not_answer_is_named_by_its_reference() -> None:
     sent = told.table.assign(message="window_begins")
     result = window.announced(sent)
     assert result.verdict == "FAIL"
-    assert "env:A and env:B" in result.summary
+    assert "env:A, env:B" in result.summary
     assert window.announced(sent[:0]).verdict == "INCONCLUSIVE"
