@@ -194,20 +194,27 @@ _ACCESS = (
 )
 
 
+MANY = 8
+"""More columns than this have no room for sentences in their cells."""
+
+
 def access_matrix(access: pd.DataFrame) -> go.Figure:
-    """Who sees what? Table by identity: rows seen of rows expected, coloured by leak or miss. Columns: those of the access matrix."""
-    title = "Does everyone see their own rows and no others?"
+    """Who sees what? Table by identity: rows seen of rows expected, coloured by leak or miss. Columns: those of the access matrix.
+
+    With many identities (one for each verb) the cells are short: a dot for nothing, as declared; else the rows, and +leaked or −missing.
+    """
+    title = "Does everyone reach their own rows and no others?"
     if access.empty:
         return _empty(title, "nobody was impersonated")
     _needs(access, "identity", "table", "expected", "seen", "leaked", "missing", "sqlstate")
     identities, tables = list(dict.fromkeys(access["identity"])), list(dict.fromkeys(access["table"]))[::-1]
-    cells = {(row["table"], row["identity"]): _access_cell(row) for row in access.to_dict("records")}
+    cells = {(row["table"], row["identity"]): _access_cell(row, short=len(identities) > MANY) for row in access.to_dict("records")}
     none = (None, "", "not asked")
     grid = [[cells.get((table, identity), none) for identity in identities] for table in tables]
     steps = len(_ACCESS)
     # a step per finding: the same colour from one quarter of the scale to the next
     scale = [[edge / steps, colour] for code, colour, _ in _ACCESS for edge in (code, code + 1)]
-    figure = _figure(title, height=_height(len(tables), row=48))
+    figure = _figure(title, height=_height(len(tables), row=28 if len(identities) > MANY else 48))
     figure.add_heatmap(
         x=identities, y=tables, z=[[cell[0] for cell in row] for row in grid], text=[[cell[1] for cell in row] for row in grid],
         hovertext=[[cell[2] for cell in row] for row in grid], texttemplate="%{text}",
@@ -218,18 +225,21 @@ def access_matrix(access: pd.DataFrame) -> go.Figure:
     return figure.update_yaxes(showgrid=False)
 
 
-def _access_cell(row: Mapping[Any, Any]) -> tuple[int, str, str]:
+def _access_cell(row: Mapping[Any, Any], *, short: bool = False) -> tuple[int, str, str]:
     expected, seen, leaked, missing = (row[name] for name in ("expected", "seen", "leaked", "missing"))
     state = row["sqlstate"] if isinstance(row["sqlstate"], str) else ""
     if state == "42501" and (pd.isna(expected) or expected == 0):
-        return 0, "no access", "may not read the table at all"
+        return 0, "·" if short else "no access", "has no privilege at all"
     if state == "OPSNB":  # what opsnb.checks.access calls NOT_ASKED
-        return 1, "not asked", "was not asked"
+        return 1, "?" if short else "not asked", "was not asked"
     if state or any(pd.isna(number) for number in (expected, seen, leaked, missing)):
         return 1, state or "?", f"could not be asked (SQLSTATE {state})" if state else "no number of rows"
     told = f"{int(seen):,} of {int(expected):,}"
     code = 3 if leaked > 0 else 2 if missing > 0 else 0
     extra = f", {int(leaked):,} not its own" if leaked > 0 else f", {int(missing):,} missed" if missing > 0 else ""
+    if short:
+        odd = f"+{int(leaked):,}" if leaked > 0 else f"−{int(missing):,}" if missing > 0 else ""
+        return code, odd or (f"{int(seen):,}" if seen > 0 or expected > 0 else "·"), f"reached {told} expected rows{extra}"
     return code, told, f"saw {told} expected rows{extra}"
 
 

@@ -95,3 +95,16 @@ def test_modules_can_be_read_in_one_sitting() -> None:
     """No module is longer than 400 lines."""
     long = {str(path.relative_to(PACKAGE)): count for _, path in modules() if (count := len(path.read_text().splitlines())) > 400}
     assert not long
+
+
+def test_no_question_hides_another() -> None:
+    """Each group of questions has names of its own: of two with one name, a notebook would get the first."""
+    from opsnb.questions import Questions
+    from opsnb.questions.base import Base
+
+    seen: dict[str, type] = {}
+    for group in Questions.__bases__:
+        for name in vars(group):
+            if not name.startswith("__") and name not in vars(Base):
+                assert name not in seen, f"{name} is asked by {group.__name__} and by {seen[name].__name__}"
+                seen[name] = group

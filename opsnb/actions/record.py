@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,16 +18,22 @@ from opsnb.facts import Facts
 from opsnb.verdicts import Gate
 
 
-def file_action(deployment: Deployment, action: str, record: dict[str, Any], *, at: datetime) -> None:
-    """Writes the record of one applied action below the deployment's ``actions`` folder."""
-    stamp = at.astimezone(UTC).strftime(STAMP)
-    write_atomic(deployment.folder / "actions" / f"{stamp}-{action}.json", json.dumps(record, indent=2) + "\n")
+def file_action(deployment: Deployment, action: str, record: dict[str, Any], *, at: datetime) -> Path:
+    """Writes the record of one applied action below the deployment's ``actions`` folder; where."""
+    path = deployment.folder / "actions" / f"{at.astimezone(UTC).strftime(STAMP)}-{action}.json"
+    write_atomic(path, json.dumps(record, indent=2) + "\n")
+    return path
+
+
+def action_paths(deployment: Deployment, action: str) -> list[Path]:
+    """The records of *action* in *deployment*, the oldest first."""
+    return sorted((deployment.folder / "actions").glob(f"*-{action}.json"))
 
 
 def newest_action(deployment: Deployment, action: str, table: str) -> Facts:
     """The list *table* of the newest record of *action*; an empty table where it was never applied."""
     question = f"record of the newest {action} in {deployment.id}"
-    records = sorted((deployment.folder / "actions").glob(f"*-{action}.json"))
+    records = action_paths(deployment, action)
     if not records:
         return Facts("archive", question, 0.0, answer=pd.DataFrame())
     record = json.loads(records[-1].read_text(encoding="utf-8"))

@@ -121,16 +121,19 @@ def response_time(probes: pd.DataFrame, *, names: Iterable[str], limit_s: float)
     fix="Answered: verify the caller's token first (verify_jwt alone lets every holder of the public key in). Broke: refuse in words.",
     empty=_NO_PROBE,
 )
-def refuse_strangers(calls: pd.DataFrame, *, names: Iterable[str], public: Iterable[str] = ()) -> Outcome:
+def refuse_strangers(calls: pd.DataFrame, probes: pd.DataFrame, *, names: Iterable[str], public: Iterable[str] = ()) -> Outcome:
     """No function answered a call without credentials, with the public key alone, or with a forged token.
 
-    Table: `Gateway.strangers` (function, credentials, status). Right is 401 or 403. FAIL: an answer below 400. WARN: refused by an error
-    (5xx) or as a bad request (other 4xx). *public* functions are for everybody and are not judged.
+    Tables: `Gateway.strangers` (function, credentials, status), and `Gateway.probe` to tell whether the functions answer there at all.
+    Right is 401 or 403. FAIL: an answer below 400. WARN: refused by an error (5xx) or as a bad request (other 4xx). *public* functions
+    are for everybody and are not judged.
     """
     wanted = sorted(set(names) - set(public))
     if calls.empty or not wanted:
         return inconclusive("No function is named that should refuse anybody." if not wanted else f"Not called: {some(wanted)}.")
     known(calls, "function", "credentials", "status")
+    if len(probes) and "error_code" in probes and probes["error_code"].isin(_FOREIGN).all():
+        return unmeasured("What answers there is not the release's functions: no answer has a single declared field.")
     rows = calls[calls["function"].isin(wanted)]
     rows = rows.assign(finding=[_refusal(int(status)) for status in rows["status"].fillna(0)])
     order = {"answered": 0, "no answer": 1, "refused by an error": 2, "refused as a bad request": 3, "refused": 4}

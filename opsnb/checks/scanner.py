@@ -36,6 +36,7 @@ _SERVICE_KEY_ID = re.compile(r"""private_key_id\\?["']?\s*:\s*\\?["'][0-9a-f]{40
 _ASSIGNED = re.compile(
     r"""(?i)(?:api_?-?key|access_?-?key|secret|passw(?:or)?d|auth_?-?token|private_?-?key)\w*["']?\s*(?::\s*string\s*)?[:=]\s*["'`]([^\s"'`]{16,})["'`]"""
 )
+_WORDS = re.compile(r"[a-z]+(?:[-_./:][a-z]+\d?)+")
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 # what documentation writes in place of a value, or code in place of a literal
 _SAMPLE = re.compile(r"(?i)[\[<{$*%]|example|your|changeme|placeholder|redacted|dummy|sample|xxx|\.\.\.|^(?:env|process|deno)\.")
@@ -109,7 +110,8 @@ def _is_sample(text: str) -> bool:
 def _looks_random(text: str) -> bool:
     """Whether a literal is a value somebody generated, and not a sentence, a name, an address or a sample."""
     mixed = any(c.isdigit() for c in text) and any(c.isalpha() for c in text)
-    return mixed and "://" not in text and not _UUID.fullmatch(text) and not _is_sample(text) and _entropy(text) >= _ENTROPY
+    named = _UUID.fullmatch(text) or _WORDS.fullmatch(text)
+    return mixed and "://" not in text and not named and not _is_sample(text) and _entropy(text) >= _ENTROPY
 
 
 def _entropy(text: str) -> float:

@@ -13,12 +13,35 @@ from opsnb.cli.shared import EnvironmentArgument, app, autostart, out
 from opsnb.config import find_root, load_environment, load_release, require_references
 from opsnb.errors import UsageError
 
+schema_app = typer.Typer(help="The database's catalogue: what it was when it was looked at.", no_args_is_help=True)
+app.add_typer(schema_app, name="schema")
 functions_app = typer.Typer(help="The release's functions: what was reviewed.", no_args_is_help=True)
 app.add_typer(functions_app, name="functions")
 
 EverywhereOption = Annotated[
     bool, typer.Option("--everywhere", help="For every environment of the release, not for ENV alone: capture it where it was rehearsed.")
 ]
+
+
+@schema_app.command("capture")
+def schema_capture(environment: EnvironmentArgument, everywhere: EverywhereOption = False) -> None:
+    """Writes the catalogue as it is now, one object a line: the baseline that the schema phase compares with."""
+    from opsnb.evidence import baseline
+    from opsnb.sources import Doors, catalogue
+
+    root, loaded, release = _opened(environment)
+    doors = Doors(loaded, release, phase="capture", root=root)
+    try:
+        facts = catalogue.read(doors.database)
+        place = baseline.path_of(root, release.name, "" if everywhere else loaded.name)
+        baseline.write(
+            place, facts, environment=loaded.name, release=release.name, captured_at=datetime.now(UTC),
+            server_version=str(facts.extra.get("server_version", "")),
+        )  # fmt: skip
+    finally:
+        doors.close()
+    out.print(escape(f"{len(facts):,} objects captured: {place.relative_to(root)}"), soft_wrap=True)
+    out.print("Read the file before it is kept: what it says is what later runs call right.")
 
 
 @functions_app.command("capture")

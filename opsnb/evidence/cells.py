@@ -30,7 +30,7 @@ LINES_SHOWN = 400
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _TAGS = (
     "a", "b", "blockquote", "br", "code", "dd", "del", "details", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i",
-    "li", "ol", "p", "pre", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "ins", "li", "ol", "p", "pre", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
 )  # fmt: skip
 _OURS = re.compile(r"(?:<style>[^<]*</style>)?<div class=\"opsnb")
 _CLASSES = re.compile(r"opsnb(?:-[a-z-]+)?(?: opsnb(?:-[a-z-]+)?)*")

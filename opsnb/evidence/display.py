@@ -5,7 +5,6 @@ No script, nothing loaded; every text is escaped. Each verdict is a word and a s
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +14,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from opsnb.evidence.results import gate_reason
-from opsnb.evidence.safe import escape, jsonable, printable, slug, utc
+from opsnb.evidence.safe import escape, printable, slug, utc
+from opsnb.evidence.tables import scrolled, table_html, table_text, value_text
 from opsnb.facts import Facts
 from opsnb.verdicts import CheckResult, PhaseReport, Verdict
 
-ROWS_SHOWN = 30
-TEXT_SHOWN = 300
 MARK = '<div class="opsnb'
 """How every piece of HTML made here begins (after its style): the reports let nothing else through."""
 
@@ -149,7 +145,7 @@ def gate_html(
     notes = " ".join(filter(None, [took, f"Archived in {_short(folder)}." if folder else ""]))
     html = (
         f'{MARK} opsnb-gate opsnb-card opsnb-{gate}"><p class="opsnb-head">{chip(gate)} <strong>{escape(reason)}</strong></p>'
-        + _scroll(
+        + scrolled(
             '<table><thead><tr><th scope="col">Verdict</th><th scope="col">Check</th><th scope="col">Items</th>'
             f'<th scope="col">Finding</th></tr></thead><tbody>{body}</tbody></table>',
             "Verdicts, worst first",
@@ -220,75 +216,11 @@ def register_formatters() -> None:
     formatter.for_type(list, several)
 
 
-def table_html(table: pd.DataFrame, *, most: int = ROWS_SHOWN) -> str:
-    """*table* as HTML: numbers to the right, times in UTC, at most *most* rows and then how many more."""
-    if not len(table.columns):
-        return '<p class="opsnb-muted">An empty table.</p>'
-    shown = table.head(most)
-    kinds = ["opsnb-number" if _is_number(shown.iloc[:, position]) else "" for position in range(len(shown.columns))]
-    head = "".join(f'<th scope="col"{_class(kind)}>{escape(name)}</th>' for name, kind in zip(table.columns, kinds, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{_class(kind)}>{escape(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>"
-        for row in _cells(shown)
-    )
-    if not len(table):
-        body = f'<tr><td colspan="{len(table.columns)}" class="opsnb-muted">No rows.</td></tr>'
-    more = f'<p class="opsnb-muted">… {len(table) - most:,} more</p>' if len(table) > most else ""
-    return _scroll(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "Table") + more
-
-
-def table_text(table: pd.DataFrame, *, most: int = ROWS_SHOWN) -> str:
-    """*table* as lines of text, the same values as in HTML."""
-    if not len(table.columns):
-        return "(an empty table)"
-    rows = [[printable(name) for name in table.columns], *(list(map(printable, row)) for row in _cells(table.head(most)))]
-    widths = [min(60, max(len(row[position]) for row in rows)) for position in range(len(rows[0]))]
-    lines = ["  ".join(f"{value[:60]:<{width}}" for value, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines + ([f"… {len(table) - most:,} more"] if len(table) > most else []))
-
-
 def seconds_text(seconds: float) -> str:
     """A duration a person reads at a glance."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
-def value_text(value: Any, *, column: str = "") -> str:
-    """One value: three significant digits, thousands separated, times in UTC, sizes in MB, – for nothing."""
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    plain = value if isinstance(value, datetime) else jsonable(value)
-    if isinstance(plain, bool):
-        return "yes" if plain else "no"
-    if isinstance(plain, datetime):
-        return utc(plain).replace("T", " ")
-    if isinstance(plain, int | float) and (column.endswith("bytes") or column == "size"):
-        return _size(float(plain))
-    if isinstance(plain, int):
-        return f"{plain:,}"
-    if isinstance(plain, float):
-        return f"{plain:,.0f}" if abs(plain) >= 100 or plain == int(plain) else f"{plain:.3g}"
-    if plain is None:
-        return "–"
-    text = ", ".join(map(str, plain)) if isinstance(plain, list) else str(plain)
-    return text if len(text) <= TEXT_SHOWN else f"{text[:TEXT_SHOWN]}…"
-
-
-def _size(size: float) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(size) >= scale:
-            return f"{size / scale:.3g} {unit}" if abs(size) < 100 * scale else f"{size / scale:,.0f} {unit}"
-    return f"{size:g} B"
-
-
-def _cells(table: pd.DataFrame) -> list[list[str]]:
-    columns = [[value_text(value, column=str(name)) for value in table.iloc[:, position]] for position, name in enumerate(table.columns)]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _is_number(column: pd.Series[Any]) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column)) and not pd.api.types.is_bool_dtype(column)
 
 
 def _measured(result: CheckResult) -> str:
@@ -331,15 +263,6 @@ def _took(seconds: float | None, guide_minutes: float | None) -> str:
 def _short(folder: Path) -> str:
     """The run's folder from its environment on: where the archive itself lies is this machine's business."""
     return "/".join(folder.parts[-4:])
-
-
-def _scroll(table: str, label: str) -> str:
-    # focusable, so that a wide table scrolls from the keyboard
-    return f'<div class="opsnb-scroll" role="region" aria-label="{escape(label)}" tabindex="0">{table}</div>'
-
-
-def _class(name: str) -> str:
-    return f' class="{name}"' if name else ""
 
 
 def _shell() -> Any:

@@ -62,7 +62,7 @@ def frame(data: pd.DataFrame, title: str) -> Table:
     """A DataFrame as a table of the terminal."""
     shown = Table(title=escape(title), title_justify="left", box=None)
     for column in data.columns:
-        shown.add_column(escape(str(column)), justify="right" if pd.api.types.is_numeric_dtype(data[column]) else "left")
+        shown.add_column(escape(str(column)), justify="right" if pd.api.types.is_numeric_dtype(data[column]) else "left", overflow="fold")
     for row in data.itertuples(index=False):
         shown.add_row(*(escape("" if pd.isna(value) else str(value)) for value in row))
     return shown

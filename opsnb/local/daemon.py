@@ -164,6 +164,7 @@ async def serve(folder: Path, port: int | None) -> None:
     store = FunctionStore(folder / "platform")
     if not store.is_seeded():
         seed.seed(store)
+    seed.complete(store)
     logbook = LogBook(folder / "logs")
     try:
         cluster = await starting

@@ -38,8 +38,19 @@ def seed(store: FunctionStore, clinic: Path = CLINIC) -> None:
         for folder, version, age in (("functions_previous", before, PREVIOUS_AGE), ("functions", current, CURRENT_AGE)):
             files, entrypoint = sources(clinic / folder, slug)
             store.deploy(slug, files, entrypoint, verify_jwt=True, version=version, now=now - age)
+    _set_secrets(store)
+
+
+def complete(store: FunctionStore) -> None:
+    """Gives a store that an earlier version seeded what it lacks: the operator's copy of the service account."""
+    if not (store.folder / ADMIN_KEY_FILE).exists():
+        store.reset()
+        _set_secrets(store)
+
+
+def _set_secrets(store: FunctionStore) -> None:
     values = synthetic_secrets()
-    write_private(store.folder / ADMIN_KEY_FILE, f"{values['FIREBASE_ADMIN_KEY']}\n".encode())  # the operator's own copy
+    write_private(store.folder / ADMIN_KEY_FILE, f"{values['FIREBASE_ADMIN_KEY']}\n".encode())
     store.set_secrets(values)
     store.keep_pristine()
 

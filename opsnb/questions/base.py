@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from opsnb.config import Environment, Release, text_of
+from opsnb.config import Environment, Limits, Release, text_of
 from opsnb.evidence.deployments import Deployment
 from opsnb.facts import Facts
 from opsnb.sources import Absent, Doors
@@ -23,6 +23,7 @@ class Base:
     root: Path
     environment: Environment
     release: Release
+    limits: Limits
     deployment: Deployment
     sources: Doors
     started_at: datetime

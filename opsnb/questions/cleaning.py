@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from opsnb.actions.cleanup import Cleanup
+from opsnb.actions.cleanup import Cleanup, newest_record
 from opsnb.actions.record import newest_action
 from opsnb.evidence import display
 from opsnb.facts import Facts, asked
@@ -22,8 +22,13 @@ class CleanupInNotebook:
 
     @asked("postgres")
     def planned(self) -> tuple[str, pd.DataFrame]:
-        """What a deletion would take: table, found, rows."""
-        return "the named records, and the rows that refer to them through foreign keys", self._action.plan().table
+        """What a deletion would take, as a tree: tree, rows, what happens, reached by."""
+        return "the named records, and every row that goes with them", self._action.plan().tree
+
+    @asked("postgres")
+    def guards(self) -> tuple[str, pd.DataFrame]:
+        """Whether a row of the plan looks real, guard by guard."""
+        return "whether a row of the plan looks real", self._action.plan().guard_table
 
     def perform(self) -> Any:
         """Deletes the plan where `apply` is True and `confirm` is the environment's name; says what was done."""
@@ -34,7 +39,7 @@ class CleanupInNotebook:
 
     def record(self) -> Facts:
         """What the newest deletion in this deployment did, per table."""
-        return newest_action(self._phase.deployment, "cleanup", "tables")
+        return newest_record(self._phase.deployment)
 
 
 class CleanupQuestions(Base):

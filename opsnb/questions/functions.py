@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from opsnb.checks import audit
 from opsnb.checks.credentials import shape_of
 from opsnb.checks.scanner import scan
 from opsnb.errors import ReferenceError_, SourceError, UsageError
@@ -120,6 +121,17 @@ class FunctionQuestions(Base):
             return f"manifest {place.relative_to(self.root)}", manifest.read(place)
         except UsageError as error:
             raise SourceError(str(error), source="release") from None
+
+    @asked("release")
+    def source_uses(self) -> tuple[str, pd.DataFrame] | Facts:
+        """What the functions' sources in the release's folder use: tables, columns, variables, imports, the service role …, by line."""
+        if not self.release.links.functions:
+            return Absent("release", f"the release {self.release.name} names no `links.functions`").facts("source_uses")
+        folder = self.root / self.release.links.functions
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: the release's links.functions is no folder; name the one with its sources", source="release")
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+        return f"the sources in {self.release.links.functions}", audit.read(files)
 
     def function_hashes(self) -> Facts:
         """What runs, by hash: function, source_sha256; no row for one that is not deployed. Sources are downloaded and dropped."""

@@ -8,8 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from opsnb.actions.cleanup import Cleanup, Plan
-from opsnb.actions.record import newest_action
+from opsnb.actions.cleanup import Cleanup, Plan, Undo, newest_record
 from opsnb.config import load_release
 from opsnb.errors import ActionRefused, UsageError
 from opsnb.local.database import insert_test_records
@@ -43,8 +42,8 @@ def count(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int
 def test_the_plan_follows_cascades(cleaning: Cleanup) -> None:
     """Children that go with their parents are in the plan, those behind a composite key too."""
     plan = cleaning.plan()
-    assert plan.by_table["soap_notes"] == 2
-    assert plan.by_table["context_snapshots"] >= 1
+    assert plan.by_table["public.soap_notes"] == 2
+    assert plan.by_table["public.context_snapshots"] >= 1
     assert not plan.blocked_by
     assert plan.rows == sum(plan.by_table.values())
 
@@ -56,20 +55,34 @@ def test_apply_deletes_exactly_the_plan(cleaning: Cleanup, database: psycopg.Con
     cleaning.apply(plan, confirm="local")
     assert {table: before[table] - count(database, table) for table in plan.by_table} == plan.by_table
     assert cleaning.plan().rows == 0
-    record = newest_action(cleaning.deployment, "cleanup", "tables").table
+    record = newest_record(cleaning.deployment).table
     assert record["unplanned"].sum() == 0
     assert record["remaining"].sum() == 0
     assert record["deleted"].sum() == plan.rows
+    assert set(record["before_image"]) == {"kept"}
 
 
-def test_a_row_outside_the_plan_blocks_it(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
-    """An appointment of a test patient that the release does not name: refused, nothing deleted."""
-    patient, provider = "805148ca-76b5-48b2-88e7-0ebfd13bc580", "cb184de2-68c6-4fa7-98dc-885d6e5c244e"
-    row = database.execute(
-        "insert into public.appointments (patient_id, provider_id, starts_at, ends_at) "
-        "values (%s, %s, now(), now() + interval '1 hour') returning id",
-        (patient, provider),
-    ).fetchone()
+PATIENT, PROVIDER = "805148ca-76b5-48b2-88e7-0ebfd13bc580", "cb184de2-68c6-4fa7-98dc-885d6e5c244e"
+APPOINTMENT = (
+    "insert into public.appointments (patient_id, provider_id, starts_at, ends_at) "
+    "values (%s, %s, now(), now() + interval '1 hour') returning id"
+)
+
+
+def test_a_row_that_nobody_named_goes_along(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
+    """An appointment of the test patient with the test provider that the release does not name, whatever its constraint says."""
+    database.execute(APPOINTMENT, (PATIENT, PROVIDER))
+    plan = cleaning.plan()
+    assert plan.by_table["public.appointments"] == 3 and not plan.blocked_by
+    cleaning.apply(plan, confirm="local")
+    assert cleaning.plan().rows == 0
+
+
+def test_a_row_of_somebody_real_blocks_it(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:
+    """An appointment of the test patient with a provider who is none of the tests': refused, nothing deleted."""
+    row = database.execute("select id from public.users where role = 'provider' and id <> %s limit 1", (PROVIDER,)).fetchone()
+    assert row is not None
+    row = database.execute(APPOINTMENT, (PATIENT, row[0])).fetchone()
     assert row is not None
     try:
         plan = cleaning.plan()
@@ -80,6 +93,20 @@ def test_a_row_outside_the_plan_blocks_it(cleaning: Cleanup, database: psycopg.C
         assert count(database, "public.soap_notes") == before
     finally:
         database.execute("delete from public.appointments where id = %s", (row[0],))
+
+
+def test_it_is_undone_with_the_targets_own_key(
+    cleaning: Cleanup, at_home: Path, database: psycopg.Connection[tuple[object, ...]]
+) -> None:  # fmt: skip
+    """Through the parameter files, as the command line does."""
+    query = "select md5(string_agg(t::text, '' order by id)) from public.%s t"
+    tables = ("users", "soap_notes", "patient_profiles", "soap_plan_medication")
+    before = [database.execute(query % table).fetchone() for table in tables]
+    cleaning.apply(cleaning.plan(), confirm="local")
+    assert [database.execute(query % table).fetchone() for table in tables] != before
+    undo = Undo.open("local", root=at_home)
+    undo.apply(undo.plan(), confirm="local")
+    assert [database.execute(query % table).fetchone() for table in tables] == before
 
 
 def test_a_plan_that_no_longer_holds_is_refused(cleaning: Cleanup, database: psycopg.Connection[tuple[object, ...]]) -> None:

@@ -269,11 +269,17 @@ def test_a_function_nobody_reviewed_is_undecided() -> None:
 def test_strangers_are_refused(statuses: list[int], verdict: str) -> None:
     """An answer is a FAIL, a refusal by accident a warning, silence no proof."""
     calls = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": statuses})
-    assert functions.refuse_strangers(calls, names=NAMES).verdict == verdict
+    assert functions.refuse_strangers(calls, probes(), names=NAMES).verdict == verdict
 
 
 def test_a_public_function_may_answer_everybody() -> None:
     calls = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": [200, 401]})
-    assert functions.refuse_strangers(calls, names=NAMES, public=["read"]).verdict == "PASS"
-    assert functions.refuse_strangers(calls, names=NAMES, public=NAMES).verdict == "INCONCLUSIVE"
-    assert functions.refuse_strangers(calls[:1], names=["read", "write"], public=["read"]).verdict == "ERROR"
+    assert functions.refuse_strangers(calls, probes(), names=NAMES, public=["read"]).verdict == "PASS"
+    assert functions.refuse_strangers(calls, probes(), names=NAMES, public=NAMES).verdict == "INCONCLUSIVE"
+    assert functions.refuse_strangers(calls[:1], probes(), names=["read", "write"], public=["read"]).verdict == "ERROR"
+
+
+def test_strangers_of_something_else_are_not_judged() -> None:
+    """A page that answers everything with 200 is not the functions."""
+    calls = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": 200})
+    assert functions.refuse_strangers(calls, probes().assign(error_code="not a JSON object"), names=NAMES).verdict == "ERROR"

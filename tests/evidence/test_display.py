@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.errors import SourceTimeout
-from opsnb.evidence import cells, display
+from opsnb.evidence import cells, display, tables
 from opsnb.evidence.safe import json_in_html
 from opsnb.facts import Facts
 from opsnb.verdicts import CheckResult, PhaseReport, Verdict
@@ -70,6 +70,81 @@ def test_no_text_becomes_markup(name: str, said: str, value: str) -> None:
         assert set(parsed.tags) <= allowed and parsed.open == []
         assert cells._OURS.match(each._repr_html_()), "the reports would not let it through"
         assert _Tags(cells.own_html(each._repr_html_())).open == []
+
+
+@given(hostile, st.one_of(st.none(), hostile), st.one_of(st.none(), hostile))
+def test_no_name_of_a_difference_becomes_markup(name: str, was: str | None, is_: str | None) -> None:
+    table = pd.DataFrame({"severity": [name, "error"], "tree": [f"└─ {name}", "x"], "was": [was, "a"], "is": [is_, None], name or "n": 1})
+    shown = display.facts_html(Facts("s", "q", 0.1, answer=table))
+    allowed = {"div", "p", "span", "code", "details", "summary", "pre", "table", "thead", "tbody", "tr", "th", "td", "del", "ins"}
+    parsed = _Tags(shown.html)
+    assert set(parsed.tags) <= allowed and parsed.open == []
+    cleaned = _Tags(cells.own_html(shown._repr_html_()))
+    assert cleaned.open == [] and cleaned.tags == parsed.tags, "the reports let a difference through as it is"
+    display.table_text(table)
+
+
+words = st.lists(st.sampled_from(("a", "b", " ", "(", "user_id", "=", "true", "'x'", "😀")), max_size=30).map("".join)
+
+
+@given(words, words)
+def test_a_difference_tells_both_sides(was: str, is_: str) -> None:
+    """Nothing is lost but the middle of what both have; what is marked as common is in both."""
+    one, other = tables.difference(was, is_)
+    for parts, whole in ((one, was), (other, is_)):
+        shown = "".join(text for text, _ in parts)
+        assert shown == whole or " … " in shown
+        assert all(part for part, _ in parts)
+    common = [[text for text, same in parts if same] for parts in (one, other)]
+    if " … " not in "".join(common[0] + common[1]):
+        assert "".join(common[0]) == "".join(common[1])
+    if was == is_:
+        assert all(same for _, same in one + other)
+
+
+def test_a_difference_is_shown_by_sign_and_line() -> None:
+    table = pd.DataFrame(
+        [
+            ("error", "public.profiles", "(user_id = auth.uid())", "(user_id = auth.uid() OR true)"),
+            ("warning", "<b>", "not null", None),
+            ("note", "c", float("nan"), "added"),
+            ("note", "d", None, None),
+        ],
+        columns=["severity", "object", "was", "is"],
+    )
+    html = display.table_html(table)
+    assert ">was<" not in html and ">is<" not in html and "&lt;b&gt;" in html
+    assert '<span class="opsnb-sign">−</span><code>(user_id = auth.uid())</code>' in html
+    assert "(user_id = auth.uid()<ins> OR true</ins>)" in html
+    assert "<del>not null</del>" in html and html.count("<del>") == 1 and "<ins>added</ins>" in html
+    assert '<span class="opsnb-chip opsnb-fail">✕ error</span>' in html and "▲ warning" in html and "· note" in html
+    assert html.count("<tbody>") == 4 and html.count('colspan="2"') == 3
+    assert [line.strip() for line in display.table_text(table).splitlines()[1:]] == [
+        "error     public.profiles", "− (user_id = auth.uid())", "+ (user_id = auth.uid() OR true)", "warning   <b>", "− not null",
+        "note      c", "+ added", "note      d",
+    ]  # fmt: skip
+    cut = display.table_html(pd.concat([table] * 20), most=50)
+    assert "… 30 more" in cut and cut.count("<tbody>") == 50
+    assert "No rows." in display.table_html(table.head(0))
+
+
+def test_a_long_difference_keeps_what_is_around_it() -> None:
+    """The middle of what both have is left out; also where only one side has a word, its neighbours stay on both."""
+    body = "begin " + "perform pg_catalog.now(); " * 40 + "end"
+    one, other = tables.difference(f"set search_path to '' as {body}", f"set search_path to 'public' as {body}")
+    assert "".join(text for text, _ in one).startswith("set search_path to '' as begin")
+    assert ("public", False) in other and sum(len(text) for text, _ in other) < 150
+    far = tables.difference(" ".join(f"a{n}" for n in range(5000)), " ".join(f"b{n}" for n in range(5000)))
+    assert all(sum(len(text) for text, _ in side) <= tables.SIDE_SHOWN + 1 for side in far)
+
+
+def test_a_tree_keeps_its_spaces() -> None:
+    table = pd.DataFrame({"tree": ["public.users", "│  └─ public.notes"], "rows": [1, 2]})
+    html = display.table_html(table)
+    assert '<table class="opsnb-branches">' in html and '<td class="opsnb-tree">│  └─ public.notes</td>' in html
+    cleaned = cells.own_html(display.facts_html(Facts("s", "q", 0.1, answer=table)).html)
+    assert '<td class="opsnb-tree">│  └─ public.notes</td>' in cleaned
+    assert "│  └─ public.notes  2" in display.table_text(table)
 
 
 @given(st.recursive(hostile, lambda inner: st.lists(inner) | st.dictionaries(hostile, inner)))

@@ -65,9 +65,12 @@ def test_a_reading_phase_waits_for_nobody(target: Path, at_home: Path, phase: st
     """The same verdicts with every table held as without, and AccessShareLock is all that was seen."""
     notebook = REPOSITORY / "notebooks" / f"{NOTEBOOKS[phase]}.ipynb"
     assert json.loads(notebook.read_text())["cells"]
-    free = verdicts(run_cells(notebook))
+    said = (target / "parameters" / "environments" / "local.yaml").read_text()
+    assert said.count("write_probes: true") == 1
+    (target / "parameters" / "environments" / "reading.yaml").write_text(said.replace("write_probes: true", "write_probes: false"))
+    free = verdicts(run_cells(notebook, environment="reading"))
     with held(target) as seen:
-        beside = verdicts(run_cells(notebook))
+        beside = verdicts(run_cells(notebook, environment="reading"))
     assert beside == free
     assert "ERROR" not in beside.values()
     assert seen <= {"AccessShareLock"}

@@ -12,7 +12,9 @@ from harness import make_home, run_opsnb
 
 SCHEMA = """
 create schema shop;
-create table shop.orders (id bigint generated always as identity primary key, customer text not null, placed_at timestamptz not null default now());
+create table shop.orders (
+    id bigint generated always as identity primary key, customer text not null, placed_at timestamptz not null default now()
+);
 create function shop.total() returns bigint language sql stable set search_path = '' as $$ select count(*) from shop.orders $$;
 """
 RELEASE = {
@@ -27,7 +29,20 @@ RELEASE = {
         for period in ("deployment_hour", "first_24_hours", "normal")
     },
 }
-PHASES = ("checklist", "snapshot", "functions", "cleanup", "environment", "schema", "rls", "window", "verify", "monitor", "rollback", "signoff")
+PHASES = (
+    "checklist",
+    "snapshot",
+    "functions",
+    "cleanup",
+    "environment",
+    "schema",
+    "rls",
+    "window",
+    "verify",
+    "monitor",
+    "rollback",
+    "signoff",
+)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from psycopg.rows import dict_row
 from opsnb.local.cluster import Cluster
 
 FOLDER = resources.files("opsnb") / "sql" / "postgres"
+NONE_HERE = {"enums", *(f"catalogue_{name}" for name in ("defaults", "published", "rules", "triggers", "types"))}
+"""Of what these tell, the schema of this test has none."""
 STATEMENTS = sorted(entry.name.removesuffix(".sql") for entry in FOLDER.iterdir() if entry.name.endswith(".sql"))
 SCHEMAS = ["clinic"]
 API_ROLES = ["anon", "authenticated"]
@@ -30,6 +32,27 @@ PARAMS: dict[str, dict[str, Any]] = {
     "constraints": {"schemas": SCHEMAS},
     "indexes": {"schemas": SCHEMAS},
     "migrations": {},
+    "transaction_ids": {},
+    "schema_sequences": {"schemas": SCHEMAS},
+    "bodies_routines": {"schemas": SCHEMAS},
+    "bodies_views": {"schemas": SCHEMAS},
+    "bodies_relations": {"names": ["notes"], "oids": [1259]},
+    "bodies_functions": {"names": ["merge", "lower"]},
+    "bodies_types": {"names": ["text", "notes"]},
+    "bodies_paths": {},
+    "bodies_checker": {},
+    "enums": {"schemas": SCHEMAS},
+    "own_schemas": {"platform": "^(auth|storage)$"},
+    **{f"catalogue_{name}": {} for name in ("buckets", "extensions", "publications", "roles", "server")},
+    **{
+        f"catalogue_{name}": {"schemas": SCHEMAS}
+        for name in ("constraints", "defaults", "functions", "indexes", "published", "rules", "sequences", "triggers", "types")
+    },
+    "catalogue_columns": {"namespaces": [2200]},
+    "catalogue_event_triggers": {"platform": "^(auth|storage)$"},
+    "catalogue_policies": {"schemas": SCHEMAS, "guarded": ["storage.objects"]},
+    "catalogue_relations": {"schemas": SCHEMAS, "guarded": ["storage.objects"]},
+    "catalogue_schemas": {"schemas": SCHEMAS, "platform": "^(auth|storage)$"},
     "policies": {"schemas": SCHEMAS, "api_roles": API_ROLES},
     "exposure": {"schemas": SCHEMAS, "api_roles": API_ROLES},
     "definer_routines": {"schemas": SCHEMAS, "api_roles": API_ROLES},
@@ -41,11 +64,6 @@ PARAMS: dict[str, dict[str, Any]] = {
     "record_recent": {
         "table": "clinic.profiles", "record_column": "record", "updated_at_column": "updated_at",
         "array_keys": ["conditions", "medications"], "within_s": 3600.0, "max_records": 5,
-    },
-    "record_shape": {
-        "table": "clinic.profiles", "record_column": "record", "updated_at_column": "updated_at", "note_column": "note_id",
-        "required_keys": ["conditions"], "array_keys": ["conditions", "medications"],
-        "item_arrays": ["conditions"], "item_keys": ["name"], "max_records": 100,
     },
     "required_nulls": {"tables": ["clinic.profiles", "clinic.profiles"], "columns": ["user_id", "note_id"]},
     "record_updates": {
@@ -71,6 +89,7 @@ create table clinic.hidden (id integer primary key);
 create view clinic.open_view as select user_id from clinic.profiles;
 create view clinic.safe_view with (security_invoker = on) as select user_id from clinic.profiles;
 create index odd_index on clinic.notes (patient_id);
+create sequence clinic.tickets as integer;
 alter table clinic.profiles enable row level security;
 grant all on clinic.profiles to authenticated; grant select (id) on clinic.notes to anon;
 grant select on clinic.open_view, clinic.safe_view to anon;
@@ -141,6 +160,8 @@ def test_every_statement_is_tested() -> None:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_header_is_true(admin: psycopg.Connection[Any], name: str) -> None:
     """Columns, types and parameters are those of the header; it runs in a read-only transaction as the reading role."""
+    if name == "catalogue_buckets":
+        pytest.skip("a plain server has no storage; the drift of buckets is tested with it")
     lines = statement(name).splitlines()
     assert lines[0].startswith("-- ")
     assert re.fullmatch(r"-- .+", lines[0])
@@ -173,7 +194,7 @@ def test_order_is_total(name: str) -> None:
     assert ("order by" in statement(name)) or name in one_row
 
 
-@pytest.mark.parametrize("name", [name for name in STATEMENTS if "schemas" in PARAMS[name]])
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if "schemas" in PARAMS[name] and name not in NONE_HERE])
 def test_schemas_are_honoured(admin: psycopg.Connection[Any], name: str) -> None:
     """Another schema's objects are not in the answer."""
     if name == "schema_errors":
@@ -247,7 +268,8 @@ def test_migrations_without_history(admin: psycopg.Connection[Any]) -> None:
     admin.execute(
         "insert into supabase_migrations.schema_migrations values ('20260102', null, 'it''s \"odd\" \\ &'), ('20260101', null, null)"
     )
-    assert ask(admin, "migrations") == [{"version": "20260101", "name": ""}, {"version": "20260102", "name": 'it\'s "odd" \\ &'}]
+    rows = [(row["version"], row["name"], row["statements_hash"]) for row in ask(admin, "migrations")]
+    assert rows == [("20260101", "", None), ("20260102", 'it\'s "odd" \\ &', None)]
 
 
 def test_policies_know_whom_they_apply_to(admin: psycopg.Connection[Any]) -> None:
@@ -333,30 +355,6 @@ def test_record_recent_guards_and_bounds(admin: psycopg.Connection[Any]) -> None
     assert ask(admin, "record_recent", within_s=10.0) == []
 
 
-def shape(connection: psycopg.Connection[Any], **changes: Any) -> dict[Any, tuple[int, int]]:
-    return {(row["rule"], row["key"]): (row["looked_at"], row["broken"]) for row in ask(connection, "record_shape", **changes)}
-
-
-def test_record_shape_counts_each_violation(admin: psycopg.Connection[Any]) -> None:
-    """Each rule is counted on its own; rules without violation stay in the answer."""
-    good = '{"conditions": [{"name": "a"}], "medications": []}'
-    records(admin, good)
-    assert {broken for _, broken in shape(admin).values()} == {0}
-    records(admin, good, None, "[]", '{"medications": 3}', '{"conditions": [4, {"name": null}, {"code": 1}]}')
-    counted = shape(admin)
-    assert counted["an updated record is not null", ""] == (5, 1)
-    assert counted["a record is an object", ""] == (5, 1)
-    assert counted["a key is present", "conditions"] == (3, 1)
-    assert counted["a key holds an array", "medications"] == (2, 1)
-    assert counted["an entry is an object", "conditions"] == (4, 1)
-    assert counted["an entry has its required key", "conditions[].name"] == (3, 2)
-    assert counted["an updated record names its note", ""] == (5, 0)
-    assert shape(admin, max_records=1)["a record is an object", ""] == (1, 0)
-    records(admin, good, note=None)
-    assert shape(admin)["an updated record names its note", ""] == (1, 1)
-    assert shape(admin, note_column="")["an updated record names its note", ""] == (1, 0)
-
-
 def test_required_nulls(admin: psycopg.Connection[Any]) -> None:
     """Nulls are counted, a column declared not null is not read, a missing column has no number."""
     records(admin, "{}", "{}", note=None)
@@ -424,3 +422,41 @@ def test_headers_name_no_machine() -> None:
     for name in STATEMENTS:
         assert "patient_profiles" not in statement(name)
         assert Path(name).name == name
+
+
+def test_sequences_are_read_without_drawing_from_them(admin: psycopg.Connection[Any]) -> None:
+    """What is used is the last value handed out; nothing before the first; null where the role may not read."""
+    assert ask(admin, "schema_sequences")[0]["used"] == 0
+    admin.execute("select nextval('clinic.tickets'), nextval('clinic.tickets')")
+    (row,) = ask(admin, "schema_sequences")
+    assert (row["name"], row["used"], row["capacity"], row["feeds"]) == ("tickets", 2, 2147483647, "no column")
+    admin.execute("alter role reader nobypassrls; revoke pg_read_all_data from reader; grant usage on schema clinic to reader")
+    assert ask(admin, "schema_sequences")[0]["used"] is None
+
+
+def test_transaction_ids(admin: psycopg.Connection[Any]) -> None:
+    """Every database, both kinds."""
+    rows = by(ask(admin, "transaction_ids"), "kind", "database")
+    assert rows["transaction ids", "statements"]["age"] > 0
+    assert rows["transaction ids", "statements"]["freeze_at"] == 200_000_000
+    assert {kind for kind, _ in rows} == {"transaction ids", "multixact ids"}
+
+
+def test_bodies_are_read_with_what_they_depend_on(admin: psycopg.Connection[Any]) -> None:
+    """Signature, path, trigger tables of functions; relations and functions by name in any schema."""
+    admin.execute("create trigger fire before insert on clinic.notes for each row execute function clinic.fire()")
+    routines = by(ask(admin, "bodies_routines"), "name")
+    assert routines["merge"]["argument_names"] == ["p_note", "p_force"]
+    assert routines["merge"]["argument_types"] == ["integer", "boolean"]
+    assert routines["fire"]["trigger_kind"] == "trigger"
+    notes = by(ask(admin, "bodies_relations"), "schema", "name")["clinic", "notes"]
+    assert routines["fire"]["trigger_tables"] == [notes["oid"]]
+    assert notes["columns"] == ["id", "patient_id", "signed_at", "body"]
+    assert (routines["closed_door"]["search_path"], routines["merge"]["search_path"]) == ('""', None)
+    merge = by(ask(admin, "bodies_functions"), "name")["merge"]
+    assert (merge["arguments"], merge["defaults"], merge["takes_row"]) == (2, 1, False)
+    assert by(ask(admin, "bodies_types"), "schema", "name")["clinic", "notes"]["relation"] == notes["oid"]
+    assert by(ask(admin, "bodies_paths"), "schema")["clinic"]["usual"] is False
+    admin.execute("alter database statements set search_path = clinic, public")
+    assert by(ask(admin, "bodies_paths"), "schema")["clinic"]["usual"] is True
+    assert by(ask(admin, "bodies_views"), "name")["open_view"]["populated"]

@@ -9,6 +9,8 @@ from opsnb.local.state import Context
 @fault(
     "Every snapshot of a context ends in an error, and callers met it.",
     *MANY_ERRORS,
+    "drift.none",
+    "access.writes:context_snapshots",
 )
 async def error_spike(context: Context) -> None:
     """A trigger that raises, and the last four minutes' callers who ran into it."""

@@ -1,6 +1,6 @@
 """Is the schema what the release says it is (runbook step 5).
 
-Tables in: `relations`, `columns`, `routines` and `schema_errors` of opsnb/sql/postgres.
+Tables in: `relations`, `columns` and `routines` of opsnb/sql/postgres.
 """
 
 from __future__ import annotations
@@ -11,33 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from opsnb.checks.schema.types import same_arguments, same_type, split_arguments
 from opsnb.checks.tables import bare, counted, findings, known, named, some
 from opsnb.verdicts import Outcome, check, failed, passed, warned
 
 BASE_TABLES = ("table", "partitioned table")
 _OBJECTS = ("object", "expected", "found", "ok", "finding")
-
-# the spellings people use for what format_type() calls otherwise
-_TYPE_NAMES = {
-    "bool": "boolean", "int": "integer", "int4": "integer", "int8": "bigint", "int2": "smallint",
-    "float8": "double precision", "float4": "real", "decimal": "numeric", "varchar": "character varying",
-    "char": "character", "timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone",
-    "timetz": "time with time zone", "time": "time without time zone",
-}  # fmt: skip
-
-
-def same_type(one: str, other: str) -> bool:
-    """Whether two type names mean the same type (``timestamptz``, ``timestamp with time zone``)."""
-    return _type(one) == _type(other)
-
-
-def _type(name: str) -> str:
-    words = " ".join(name.lower().split())
-    matched = re.fullmatch(r"([a-z0-9_]+)(\s*\([^)]*\))?((?:\[\])*)", words)
-    if matched is None:
-        return words
-    base, size, brackets = matched[1], (matched[2] or "").replace(" ", ""), matched[3]
-    return f"{_TYPE_NAMES.get(base, base)}{size}{brackets}"
 
 
 def like(pattern: str, name: str) -> bool:
@@ -57,13 +36,13 @@ def like(pattern: str, name: str) -> bool:
 def record_columns(columns: pd.DataFrame, *, table: str, expected: Mapping[str, str]) -> Outcome:
     """*table* has every column of *expected* (name: type) with that type.
 
-    Tables: `columns`. FAIL for a missing column or another type. An empty *expected* cannot pass.
+    Tables: `columns`. FAIL for a missing column or another type. An empty *expected* cannot pass. Where a name without a schema is in
+    several, one of them must have all.
     """
     if not expected:
         return failed(f"The release names no column of {table}, so nothing can be shown.")
     known(columns, "schema", "table_name", "name", "type")
-    here = named(columns, table, name_column="table_name") if not columns.empty else columns
-    found = dict(zip(here["name"], here["type"], strict=True)) if len(here) else {}
+    found = _columns(columns, table, expected)
     rows = []
     for name, type_ in expected.items():
         actual = found.get(name)
@@ -172,17 +151,18 @@ def all_present(relations: pd.DataFrame, *, tables: Sequence[str], patterns: Map
     empty="FAIL: the schemas hold no function at all.",
 )
 def routine_present(routines: pd.DataFrame, *, routine: str, arguments: Sequence[str], returns: str) -> Outcome:
-    """Exactly one *routine* exists, with these *arguments* (types, or names and types) and return type.
+    """Exactly one *routine* exists, with these *arguments* (types, or names and types; modes and defaults may stand there) and return type.
 
-    Tables: `routines`. FAIL for none, for an overload (a caller cannot know which one answers), for another signature.
+    Tables: `routines`. Of a procedure *returns* is ``void``. FAIL for none, for an overload (a caller cannot know which one answers),
+    for another signature.
     """
     known(routines, "schema", "name", "arguments", "argument_types")
     rows = named(routines, routine) if not routines.empty else routines
     wanted = f"({', '.join(arguments)}) returns {returns}"
     shown = []
     for row in rows.to_dict("records"):
-        signature = f"({row['arguments']}) returns {row['returns']}"
-        ok = _same_arguments(row, arguments) and isinstance(row["returns"], str) and same_type(row["returns"], returns)
+        signature = f"({row['arguments']}) returns {row['returns'] if isinstance(row['returns'], str) else 'nothing'}"
+        ok = _same_signature(row, arguments, returns)
         finding = "as expected" if ok else "another signature"
         shown.append({"object": routine, "expected": wanted, "found": signature, "ok": ok, "finding": finding})
     details = {"table": findings(shown, _OBJECTS), "measured": len(shown), "limit": 1}
@@ -196,36 +176,6 @@ def routine_present(routines: pd.DataFrame, *, routine: str, arguments: Sequence
     return passed(f"{routine}{wanted} is there, once.", **details)
 
 
-@check(
-    "schema.no_errors",
-    title="No schema errors",
-    items=("S5-10",),
-    fix="Each row says what to run; then run this phase again.",
-    empty="FAIL: no table was looked at, so no defect could be seen.",
-)
-def no_errors(relations: pd.DataFrame, defects: pd.DataFrame) -> Outcome:
-    """No invalid constraint or index and no disabled trigger or rule; a table without primary key is a warning.
-
-    Tables: `relations` (what was looked at), `schema_errors` (none is healthy). Drift from the snapshot and function
-    bodies that do not resolve are not looked at here, and the summary says so.
-    """
-    known(relations, "schema", "name", "kind")
-    known(defects, "severity", "kind", "object", "detail")
-    limits = "drift from the snapshot and function bodies are not compared yet"
-    looked_at = int(relations["kind"].isin(BASE_TABLES).sum()) if not relations.empty else 0
-    if not looked_at:
-        return failed(f"No table was found in the schemas, so no defect could be seen ({limits}).")
-    errors = defects[defects["severity"] != "warning"] if not defects.empty else defects
-    details = {"table": defects, "measured": len(errors), "limit": 0}
-    of_what = f"in {counted(looked_at, 'table')}; {limits}"
-    if len(errors):
-        kinds = ", ".join(f"{number} {kind}" for kind, number in errors["kind"].value_counts().items())
-        return failed(f"{counted(len(errors), 'defect')} ({kinds}) {of_what}.", **details)
-    if len(defects):
-        return warned(f"No defect, {counted(len(defects), 'table')} without a primary key, {of_what}.", **details)
-    return passed(f"No invalid constraint or index and no disabled trigger {of_what}.", **details)
-
-
 def _kind(relations: pd.DataFrame, table: str) -> str | None:
     known(relations, "schema", "name", "kind")
     rows = named(relations, table) if not relations.empty else relations
@@ -234,21 +184,25 @@ def _kind(relations: pd.DataFrame, table: str) -> str | None:
     return min(kinds, key=lambda kind: kind not in BASE_TABLES) if kinds else None
 
 
-def _same_arguments(row: Mapping[Any, Any], expected: Sequence[str]) -> bool:
-    """Whether the routine's arguments are *expected*, given as types or as names with types."""
-    for column in ("argument_types", "arguments"):
-        text = str(row[column])
-        actual = [part.strip() for part in text.split(",")] if text.strip() else []
-        if len(actual) == len(expected) and all(map(_same_argument, actual, expected)):
-            return True
-    return False
+def _columns(columns: pd.DataFrame, table: str, expected: Mapping[str, str]) -> dict[str, str]:
+    """Column → type of *table*; of the schema that comes nearest to *expected* where several have it."""
+    if columns.empty:
+        return {}
+    here = named(columns, table, name_column="table_name")
+    held = [dict(zip(rows["name"], rows["type"], strict=True)) for _, rows in here.groupby("schema", sort=True)]
+
+    def right(found: dict[str, str]) -> int:
+        return sum(name in found and same_type(found[name], type_) for name, type_ in expected.items())
+
+    return max(held, key=right, default={})
 
 
-def _same_argument(actual: str, expected: str) -> bool:
-    if same_type(actual, expected):
-        return True
-    (name, _, type_), (wanted, _, wanted_type) = actual.partition(" "), expected.strip().partition(" ")
-    return bool(type_) and name == wanted and same_type(type_, wanted_type)
+def _same_signature(row: Mapping[Any, Any], arguments: Sequence[str], returns: str) -> bool:
+    """Whether the routine takes *arguments*, given as types or as names with types, and returns *returns*."""
+    taken = any(same_arguments(split_arguments(str(row[column])), arguments) for column in ("argument_types", "arguments"))
+    if row.get("kind") == "procedure":
+        return taken and returns.lower() in ("", "void", "procedure")
+    return taken and isinstance(row["returns"], str) and same_type(row["returns"], returns)
 
 
 def _details(rows: Sequence[Mapping[str, object]]) -> dict[str, Any]:
