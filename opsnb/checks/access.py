@@ -253,9 +253,9 @@ def no_excess(
 
     Tables: `policies`, `exposure`, `definer_routines`. *select* (table: identity: declaration) says which tables are
     protected, and from whom: an expression for `stranger` or `anon` of ``all`` opens the table to them.
-    FAIL: a policy that is always true or asks only for a login; a view or a writing function with its owner's rights that
-    *anonymous* may use. WARN: the same on an undeclared table or for signed-in callers. *accepted*: names of objects
-    (``schema.table.policy``, ``schema.view``, ``schema.function``) that are meant so: a FAIL becomes WARN, a WARN a note.
+    FAIL: a policy that is always true, asks only for a login, or is true for whoever has no identity; a view or a writing function with
+    its owner's rights that *anonymous* may use. WARN: the same on an undeclared table or for signed-in callers. *accepted*: names of
+    objects (``schema.table.policy``, ``schema.view``, ``schema.function``) that are meant so: a FAIL becomes WARN, a WARN a note.
     """
     if policies.empty:
         return inconclusive("No policy was found in the schemas, so none could be judged.", measured=0)

@@ -9,7 +9,12 @@ import pandas as pd
 
 from opsnb.checks.policies import Reach, reach
 from opsnb.checks.tables import bare, role_names
+from opsnb.checks.unknown_caller import Known, lets_in
 
+_UNKNOWN = {
+    Known.OPEN: "is true, whatever the row says, for a caller who has no identity",
+    Known.BY_HELPER: "is true, whatever the row says, for a caller whom its helper function does not know",
+}
 _WIDE = {
     Reach.EVERYONE: "is always true",
     Reach.LOGIN: "asks only whether there is a login",
@@ -27,7 +32,8 @@ def wide_policies(policies: pd.DataFrame, select: Mapping[str, Mapping[str, str]
         if not policy["permissive"] or not roles:
             continue
         widest = max((reach(text) for text in _expressions(policy)), default=Reach.UNKNOWN)
-        if widest not in _WIDE:
+        unknown = {lets_in(text) for text in _expressions(policy)} - {Known.NO}
+        if widest not in _WIDE and not unknown:
             continue
         declared = _declared(select, f"{policy['schema']}.{policy['table_name']}")
         # a table whose every row is meant for strangers is open on purpose, for reading
@@ -37,8 +43,10 @@ def wide_policies(policies: pd.DataFrame, select: Mapping[str, Mapping[str, str]
         roles = [role for role in roles if not (policy["command"] == "select" and role in open_to)]
         if not roles:
             continue
-        certain = declared is not None and widest in (Reach.EVERYONE, Reach.LOGIN) and not _restricted(policy, records)
-        finding = f"the policy for {policy['command']} {_WIDE[widest]}"
+        sure = widest in (Reach.EVERYONE, Reach.LOGIN) or Known.OPEN in unknown
+        certain = declared is not None and sure and not _restricted(policy, records)
+        what = _WIDE[widest] if widest in _WIDE else _UNKNOWN[Known.OPEN if Known.OPEN in unknown else Known.BY_HELPER]
+        finding = f"the policy for {policy['command']} {what}"
         if declared is None:
             finding += ", on a table whose access the release does not declare"
         name = f"{policy['schema']}.{policy['table_name']}.{policy['name']}"

@@ -41,7 +41,7 @@ _PRINTING = """
 select pg_catalog.set_config(name, value, true)
 from (values ('search_path', ''), ('DateStyle', 'ISO'), ('IntervalStyle', 'postgres'), ('bytea_output', 'hex'), ('xmlbinary', 'base64'),
              ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'), ('row_security', 'off'),
-             ('max_parallel_workers_per_gather', '0'), ('work_mem', '16MB')) as setting (name, value)
+             ('max_parallel_workers_per_gather', '0'), ('work_mem', '16MB'), ('enable_sort', 'off')) as setting (name, value)
 """
 _OF_SCHEMAS = ("relations", "columns", "constraints", "indexes", "functions", "triggers", "rules", "policies", "types", "sequences",
                "extensions", "publications", "published", "event_triggers", "defaults")  # fmt: skip

@@ -167,6 +167,7 @@ async def migration_edited(context: Context) -> None:
 @fault(
     "A policy lets in whoever the database does not know.",
     "access.matrix:context_snapshots",
+    "access.no_excess",
     "access.stranger",
     "drift.none",
 )

@@ -48,9 +48,10 @@ found as (
 ),
 -- printed once for a sort, not once for a column: most of a large catalogue are alike
 printed as (
-    select f.*, pg_catalog.pg_get_expr(d.adbin, f.relation) as text
+    select
+        f.*,
+        (select pg_catalog.pg_get_expr(d.adbin, f.relation) from pg_catalog.pg_attrdef d where d.oid = f.one_of_them) as text
     from found f
-    left join pg_catalog.pg_attrdef d on d.oid = f.one_of_them
 )
 select
     'column' as kind,
@@ -60,9 +61,11 @@ select
     case when f.attgenerated = '' then f.text end as "default",
     case f.attgenerated when 's' then 'stored ' || f.text when 'v' then 'virtual ' || f.text end as generated,
     case f.attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
-    case when f.attcollation <> t.typcollation then f.attcollation::pg_catalog.regcollation::text end as collation,
+    case
+        when f.attcollation <> (select t.typcollation from pg_catalog.pg_type t where t.oid = f.atttypid)
+            then f.attcollation::pg_catalog.regcollation::text
+    end as collation,
     f.inherited,
     f.grants
 from printed f
-join pg_catalog.pg_type t on t.oid = f.atttypid
 order by f.objects
