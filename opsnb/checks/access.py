@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from opsnb.checks.excess import open_routines, open_views, wide_policies
+from opsnb.checks.excess import faulty_policies, open_routines, open_views, wide_policies
 from opsnb.checks.tables import bare, counted, findings, known, named, role_names, some
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
@@ -248,12 +248,14 @@ def no_excess(
     select: Mapping[str, Mapping[str, str]],
     accepted: Sequence[str] = (),
     anonymous: str = "anon",
+    subject_is_uuid: bool = True,
 ) -> Outcome:
     """No permissive policy of a protected table reaches further than its caller, no back door passes the policies by.
 
     Tables: `policies`, `exposure`, `definer_routines`. *select* (table: identity: declaration) says which tables are
     protected, and from whom: an expression for `stranger` or `anon` of ``all`` opens the table to them.
-    FAIL: a policy that is always true, asks only for a login, or is true for whoever has no identity; a view or a writing function with
+    FAIL: a policy that is always true, asks only for a login, is true for whoever has no identity, reads the subject as a UUID where it is
+    none (*subject_is_uuid*), trusts claims that users edit, or reads its own table; a view or a writing function with
     its owner's rights that *anonymous* may use. WARN: the same on an undeclared table or for signed-in callers. *accepted*: names of
     objects (``schema.table.policy``, ``schema.view``, ``schema.function``) that are meant so: a FAIL becomes WARN, a WARN a note.
     """
@@ -262,7 +264,8 @@ def no_excess(
     known(policies, "schema", "table_name", "name", "permissive", "command", "api_roles")
     known(exposure, "schema", "name", "kind", "role", "privileges", "owners_rights")
     known(routines, "schema", "name", "arguments", "volatility", "owner_ignores_rls", "executable_by")
-    rows = [*wide_policies(policies, select, anonymous), *open_views(exposure, anonymous), *open_routines(routines, anonymous)]
+    faulty = faulty_policies(policies, subject_is_uuid=subject_is_uuid)
+    rows = [*faulty, *wide_policies(policies, select, anonymous), *open_views(exposure, anonymous), *open_routines(routines, anonymous)]
     for row in rows:
         if row["severity"] != "note" and row["object"] in accepted:
             milder = "warning" if row["severity"] == "error" else "note"

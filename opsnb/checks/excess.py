@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from opsnb.checks.policies import Reach, reach
+from opsnb.checks.policy_faults import faults
 from opsnb.checks.tables import bare, role_names
 from opsnb.checks.unknown_caller import Known, lets_in
 
@@ -51,6 +52,20 @@ def wide_policies(policies: pd.DataFrame, select: Mapping[str, Mapping[str, str]
             finding += ", on a table whose access the release does not declare"
         name = f"{policy['schema']}.{policy['table_name']}.{policy['name']}"
         rows.append({"severity": "error" if certain else "warning", "object": name, "roles": role_names(roles), "finding": finding})
+    return rows
+
+
+def faulty_policies(policies: pd.DataFrame, *, subject_is_uuid: bool) -> list[dict[str, Any]]:
+    """Policies of API roles whose expression is wrong by itself, whatever the release declares."""
+    rows = []
+    for policy in policies.to_dict("records"):
+        if not list(policy["api_roles"]):
+            continue
+        schema, table = str(policy["schema"]), str(policy["table_name"])
+        found = [each for text in _expressions(policy) for each in faults(text, schema, table, subject_is_uuid=subject_is_uuid)]
+        for finding in dict.fromkeys(found):
+            told = {"severity": "error", "object": f"{schema}.{table}.{policy['name']}", "roles": role_names(policy["api_roles"])}
+            rows.append({**told, "finding": f"the policy for {policy['command']} {finding}"})
     return rows
 
 

@@ -162,6 +162,11 @@ class Release(Model):
         return tuple(each.object for each in self.accepted)
 
     @property
+    def subject_is_uuid(self) -> bool:
+        """Whether the callers' subjects are UUIDs; where it names no identity provider they are the platform's own, which are."""
+        return self.identity.subject_is_uuid if self.identity else True
+
+    @property
     def issuer(self) -> str:
         """Who issues the tokens of its users; empty where it names no identity provider."""
         return self.identity.issuer if self.identity else ""

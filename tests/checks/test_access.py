@@ -175,6 +175,15 @@ def test_no_excess_reads_policies(using: str, verdict: Verdict) -> None:
     assert excess(policy(OWN, name="own"), policy(using)).verdict is verdict
 
 
+def test_no_excess_reads_what_is_wrong_by_itself() -> None:
+    """A subject that is no UUID, a claim that users edit, a policy about its own table."""
+    firebase = policy("(user_id = auth.uid())")
+    assert excess(firebase).verdict is Verdict.PASS
+    assert excess(firebase, subject_is_uuid=False).verdict is Verdict.FAIL
+    assert excess(policy("(((auth.jwt() -> 'user_metadata'::text) ->> 'user_id'::text) = user_id)")).verdict is Verdict.FAIL
+    assert excess(policy("(user_id IN ( SELECT r.user_id FROM records r))")).verdict is Verdict.FAIL
+
+
 def test_no_excess_knows_what_the_release_opens() -> None:
     """A table opened to strangers may be read by any login, not written; an undeclared table warns; a restriction softens."""
     signed_in = policy("(auth.uid() IS NOT NULL)", api_roles=["authenticated"])

@@ -219,6 +219,7 @@ async def missing_right(context: Context) -> None:
     "A policy raises for every Firebase user.",
     "access.matrix:medical_provider_profiles",
     "access.writes:medical_provider_profiles",
+    "access.no_excess",
     "access.identity_works",
     "access.stranger",
     "drift.none",
