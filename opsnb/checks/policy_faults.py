@@ -27,9 +27,9 @@ def faults(expression: str, schema: str, table: str, *, subject_is_uuid: bool) -
 def _faults(tree: exp.Expr, schema: str, table: str, subject_is_uuid: bool) -> Iterator[str]:
     if not subject_is_uuid and (_calls_uid(tree) or _casts_subject(tree)):
         yield "reads the caller's subject as a UUID, which the identity provider's subjects are not: it raises 22P02 for everybody"
-    if any(_text(node) in EDITABLE for node in tree.find_all(exp.Literal)) or any(
-        node.name in EDITABLE for node in tree.find_all(exp.Column)
-    ):
+    names = {_text(node) for node in tree.find_all(exp.Literal)} | {node.name for node in tree.find_all(exp.Column)}
+    # a path of keys is one text: {user_metadata,role}
+    if EDITABLE.intersection(part for name in names for part in (name, *name.strip("{}").split(","))):
         yield "trusts a claim that users can set to anything (user_metadata)"
     for read in tree.find_all(exp.Table):
         if read.name == table and read.db in ("", schema):

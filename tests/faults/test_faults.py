@@ -27,6 +27,9 @@ JOIN = ("signoff", "deployment.all_passed")
 """The one check that judges the others' verdicts and nothing of the target."""
 OF_GATE = {Gate.FAILED: Verdict.FAIL, Gate.UNMEASURED: Verdict.ERROR, Gate.HELD: Verdict.INCONCLUSIVE}
 
+WARNED = {"access.stranger", "audit.variables"}
+"""An accepted finding, and a doubt about the clinic's sources: a warning from the first day."""
+
 Verdicts = dict[tuple[str, str], str]
 """(phase, check) → verdict."""
 
@@ -102,12 +105,13 @@ def test_the_expected_faults_are_there() -> None:
 
 
 def test_the_baseline_is_sound(benches: tuple[Bench, Bench]) -> None:
-    """Nothing fails on a pristine target, and whatever a fault declares passes there."""
+    """Nothing fails on a pristine target, and whatever a fault declares passes there; two warn, and fail with a fault."""
     baseline = benches[0].baseline
     assert not {key for key, verdict in baseline.items() if verdict in ("FAIL", "ERROR")}
     for fault in FAULTS.values():
         declared = {key for key in baseline if _names(fault.checks, key[1])}
-        assert {baseline[key] for key in declared} == {"PASS"}, fault.name
+        assert {baseline[key] for key in declared if key[1] not in WARNED} <= {"PASS"}, fault.name
+        assert {baseline[key] for key in declared} <= {"PASS", "WARN"}, fault.name
         assert all(any(_names({declared_id}, check) for _, check in declared) for declared_id in fault.checks), fault.name
 
 

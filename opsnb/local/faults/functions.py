@@ -35,7 +35,13 @@ Deno.serve(() =>
 """
 
 
-@fault("The drafting function was removed from the platform.", "functions.deployed", "functions.active", *UNANSWERED)
+@fault(
+    "The drafting function was removed from the platform.",
+    "functions.deployed",
+    "functions.active",
+    "functions.refuse_strangers",
+    *UNANSWERED,
+)
 async def function_inactive(context: Context) -> None:
     """Its status is no longer ACTIVE, and callers get 404."""
     context.store.set("generate-soap-draft-v2", status="REMOVED")
@@ -59,6 +65,7 @@ async def stale_version(context: Context) -> None:
     "functions.reviewed",
     "functions.fields",
     "functions.response_time",
+    "functions.refuse_strangers",
     "window.response_times",
 )
 async def slow_function(context: Context) -> None:

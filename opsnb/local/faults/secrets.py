@@ -10,7 +10,7 @@ from opsnb.local.state import Context
 from opsnb.local.store import write_private
 
 
-@fault("A required environment variable is not set.", "environment.required_set")
+@fault("A required environment variable is not set.", "environment.required_set", "audit.variables")
 async def secret_missing(context: Context) -> None:
     """AWS_REGION is unset; no function fails at once, which is why it goes unnoticed."""
     context.store.unset_secrets(["AWS_REGION"])
