@@ -1,6 +1,6 @@
 """Who can reach which rows (runbook step 6).
 
-Tables in: `relations`, `exposure`, `policies` and `definer_routines` of opsnb/sql/postgres, and the access matrix the source makes by
+Tables in: `relations` and `exposure` of opsnb/sql/postgres, and the access matrix the source makes by
 becoming each identity: one row per table and identity with the numbers of rows expected, seen, leaked (seen, not expected) and missing.
 """
 
@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from opsnb.checks.excess import faulty_policies, open_routines, open_views, wide_policies
 from opsnb.checks.tables import bare, counted, findings, known, named, role_names, some
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
@@ -230,57 +229,6 @@ def identity_works(access: pd.DataFrame, *, prove: Sequence[str] = ("patient",))
     if undecided:
         return inconclusive(f"No policy raised where it could be asked, but: {some(undecided)}.", **details)
     return passed(f"No policy raised, and {some(list(prove))} saw rows of their own.", **details)
-
-
-@check(
-    "access.no_excess",
-    title="No policy grants excessive permissions",
-    items=("S6-5",),
-    fix="Narrow the policy to the caller's rows; revoke execute on the function from public and anon; set security_invoker on the view. "
-    "What is meant so goes into the release's accepted list.",
-    empty="INCONCLUSIVE: no policy was found, so none could be judged.",
-)
-def no_excess(
-    policies: pd.DataFrame,
-    exposure: pd.DataFrame,
-    routines: pd.DataFrame,
-    *,
-    select: Mapping[str, Mapping[str, str]],
-    accepted: Sequence[str] = (),
-    anonymous: str = "anon",
-    subject_is_uuid: bool = True,
-) -> Outcome:
-    """No permissive policy of a protected table reaches further than its caller, no back door passes the policies by.
-
-    Tables: `policies`, `exposure`, `definer_routines`. *select* (table: identity: declaration) says which tables are
-    protected, and from whom: an expression for `stranger` or `anon` of ``all`` opens the table to them.
-    FAIL: a policy that is always true, asks only for a login, is true for whoever has no identity, reads the subject as a UUID where it is
-    none (*subject_is_uuid*), trusts claims that users edit, or reads its own table; a view or a writing function with
-    its owner's rights that *anonymous* may use. WARN: the same on an undeclared table or for signed-in callers. *accepted*: names of
-    objects (``schema.table.policy``, ``schema.view``, ``schema.function``) that are meant so: a FAIL becomes WARN, a WARN a note.
-    """
-    if policies.empty:
-        return inconclusive("No policy was found in the schemas, so none could be judged.", measured=0)
-    known(policies, "schema", "table_name", "name", "permissive", "command", "api_roles")
-    known(exposure, "schema", "name", "kind", "role", "privileges", "owners_rights")
-    known(routines, "schema", "name", "arguments", "volatility", "owner_ignores_rls", "executable_by")
-    faulty = faulty_policies(policies, subject_is_uuid=subject_is_uuid)
-    rows = [*faulty, *wide_policies(policies, select, anonymous), *open_views(exposure, anonymous), *open_routines(routines, anonymous)]
-    for row in rows:
-        if row["severity"] != "note" and row["object"] in accepted:
-            milder = "warning" if row["severity"] == "error" else "note"
-            row |= {"severity": milder, "finding": f"accepted by the release: {row['finding']}"}
-    table = findings(rows, _FINDINGS, worst_first=_SEVERITIES)
-    errors = [row for row in rows if row["severity"] == "error"]
-    warnings = [row for row in rows if row["severity"] == "warning"]
-    details: dict[str, Any] = {"table": table, "measured": len(errors), "limit": 0}
-    judged = f"{len(policies)} policies, {counted(len(routines), 'function')} with owner's rights"
-    first = f"{table.iloc[0]['object']}: {table.iloc[0]['finding']}" if len(table) else ""
-    if errors:
-        return failed(f"{counted(len(errors), 'excessive permission')} ({judged}): {first}.", **details)
-    if warnings:
-        return warned(f"No certain excess in {judged}, {counted(len(warnings), 'doubtful one')}: {first}.", **details)
-    return passed(f"No excessive permission in {judged}.", **details)
 
 
 @check(

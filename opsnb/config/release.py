@@ -162,6 +162,11 @@ class Release(Model):
         return tuple(each.object for each in self.accepted)
 
     @property
+    def subject_column(self) -> str:
+        """Where the database keeps the callers' subjects; empty where it names no identity provider."""
+        return self.identity.subject_column if self.identity else ""
+
+    @property
     def subject_is_uuid(self) -> bool:
         """Whether the callers' subjects are UUIDs; where it names no identity provider they are the platform's own, which are."""
         return self.identity.subject_is_uuid if self.identity else True

@@ -15,7 +15,7 @@ from opsnb.errors import SourceError, UsageError
 from opsnb.evidence import archive, baseline
 from opsnb.facts import Facts, asked
 from opsnb.questions.base import Base
-from opsnb.sources import Absent, Postgres, catalogue, impersonation, merges, reaching, shape_sql
+from opsnb.sources import Absent, Postgres, catalogue, impersonation, merges, openings, reaching, shape_sql
 from opsnb.sources import bodies as bodies_
 
 RECENT_S = 3600.0
@@ -135,6 +135,10 @@ class DatabaseQuestions(Base):
             self.sources.database, schemas=self.release.schema_.schemas, identity=self.release.identity,
             api_roles=self.release.api_roles, budget_s=self.environment.postgres.proof_budget_s,
         )  # fmt: skip
+
+    def openings(self) -> openings.Openings:
+        """What may let a caller in, of every schema of the project: facts in the order `checks.lint.no_excess` takes them."""
+        return openings.read(self.sources.database, schemas=self.own_schemas(), api_roles=self.release.api_roles)
 
     def access_writes(self) -> Facts:
         """What each identity can write, tried and rolled back; only where the environment allows it."""

@@ -34,6 +34,8 @@ ALL_IDS = sorted(CHECKS)
 EXPECTATIONS: dict[tuple[str, str], Any] = {
     ("schema.record_columns", "expected"): {"id": "uuid"},
     ("access.stranger", "today"): date(2026, 11, 23),
+    ("access.no_excess", "today"): date(2026, 11, 23),
+    ("access.no_excess", "select"): {"records": {"patient": "none"}},
     ("access.matrix", "select"): {"patient": "user_id = 1", "anon": "none"},
 }
 """Where a value made from the annotation would not be a sensible expectation: (check, keyword) → value."""

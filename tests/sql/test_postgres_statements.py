@@ -55,7 +55,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "catalogue_schemas": {"schemas": SCHEMAS, "platform": "^(auth|storage)$"},
     "policies": {"schemas": SCHEMAS, "api_roles": API_ROLES},
     "exposure": {"schemas": SCHEMAS, "api_roles": API_ROLES},
-    "definer_routines": {"schemas": SCHEMAS, "api_roles": API_ROLES},
+    **{f"lint_{name}": {"schemas": SCHEMAS, "api_roles": API_ROLES} for name in ("relations", "columns", "routines")},
+    "lint_published": {"schemas": SCHEMAS},
     "database_size": {},
     "table_sizes": {"schemas": SCHEMAS},
     "activity": {},
@@ -93,6 +94,7 @@ create sequence clinic.tickets as integer;
 alter table clinic.profiles enable row level security;
 grant all on clinic.profiles to authenticated; grant select (id) on clinic.notes to anon;
 grant select on clinic.open_view, clinic.safe_view to anon;
+create publication live for table clinic.profiles;
 create policy own on clinic.profiles for select to authenticated using (user_id = 1);
 create policy everyone on clinic.profiles using (true) with check (user_id is not null);
 create function clinic.merge(p_note integer, p_force boolean default false) returns jsonb language sql stable as 'select ''{}''::jsonb';
@@ -295,13 +297,34 @@ def test_exposure(admin: psycopg.Connection[Any]) -> None:
     assert {role for _, role in by(ask(admin, "exposure"), "name", "role")} == {"authenticated"}
 
 
-def test_definer_routines(admin: psycopg.Connection[Any]) -> None:
-    """Trigger functions are left out; privilege decides who may execute."""
-    rows = by(ask(admin, "definer_routines"), "name")
-    assert set(rows) == {"open_door", "closed_door"}
+def test_lint_routines(admin: psycopg.Connection[Any]) -> None:
+    """Privilege decides who may execute; nobody calls a trigger's function."""
+    rows = by(ask(admin, "lint_routines"), "name")
+    assert set(rows) == {"merge", "open_door", "closed_door", "fire"}
     assert rows["open_door"]["executable_by"] == ["anon", "authenticated"]
     assert rows["open_door"]["owner_ignores_rls"]
     assert rows["closed_door"]["executable_by"] == []
+    assert rows["fire"]["executable_by"] == []
+    assert rows["closed_door"]["search_path_fixed"]
+    assert not rows["open_door"]["search_path_fixed"]
+
+
+def test_lint_columns(admin: psycopg.Connection[Any]) -> None:
+    """What a role may set is told column by column."""
+    rows = by(ask(admin, "lint_columns"), "table_name", "name")
+    assert rows["profiles", "record"]["updatable_by"] == ["authenticated"]
+    assert rows["notes", "body"]["updatable_by"] == []
+    assert rows["profiles", "user_id"]["is_key"]
+
+
+def test_lint_relations(admin: psycopg.Connection[Any]) -> None:
+    """A view tells with whose rights it reads, and what it asks."""
+    rows = by(ask(admin, "lint_relations"), "name")
+    assert rows["open_view"]["owners_rights"]
+    assert not rows["safe_view"]["owners_rights"]
+    assert "clinic.profiles" in rows["open_view"]["definition"]
+    assert rows["notes"]["readable_by"] == ["anon"]
+    assert rows["hidden"]["api_roles"] == []
 
 
 def test_activity_shows_a_blocked_session(built: psycopg.Connection[Any], server: str) -> None:

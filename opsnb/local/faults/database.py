@@ -33,6 +33,7 @@ async def missing_table(context: Context) -> None:
     "access.matrix:soap_notes",
     "access.writes:soap_notes",
     "access.stranger",
+    "access.no_excess",
     *(f"access.matrix:{table}" for table in CHILDREN_OF_NOTES),
 )
 async def rls_off(context: Context) -> None:

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+
+from opsnb.checks.lint.trees import bare as _bare
+from opsnb.checks.lint.trees import conjuncts, where
+from opsnb.checks.lint.trees import expression as parsed
 
 T, F, N = True, False, None
 Outcomes = frozenset[bool | None]
@@ -37,15 +39,19 @@ class Known(StrEnum):
     """The same, where a function of the project's own answers NULL for whom it does not know."""
 
 
-@functools.cache
 def lets_in(expression: str) -> Known:
     """Whether *expression*, as pg_get_expr prints it, is true of every row for a caller without identity; NO where it cannot be read."""
+    tree = parsed(expression)
+    return Known.NO if tree is None else known(tree)
+
+
+def known(tree: exp.Expr) -> Known:
+    """The same of a tree, whose helper functions may have been replaced by their bodies."""
     try:
-        tree = sqlglot.parse_one(f"select {expression}", dialect="postgres").expressions[0].pop()
         for helpers, found in ((False, Known.OPEN), (True, Known.BY_HELPER)):
             if outcomes(tree, helpers=helpers) == frozenset((T,)):
                 return found
-    except (SqlglotError, RecursionError, IndexError):
+    except RecursionError:
         return Known.NO
     return Known.NO
 
@@ -77,11 +83,14 @@ def outcomes(node: exp.Expr, *, helpers: bool = False) -> Outcomes:
         return _compared(node, helpers)
     if isinstance(node, exp.In):
         value = _scalar(node.this, helpers)
+        query = node.args.get("query")
+        if query is not None and _empty(query.this, again):
+            return frozenset((F,))  # in (select …) of nothing is false
         if value is _NULL:
-            return frozenset((N,)) if node.expressions else frozenset((F, N))  # in (select …) of nothing is false
+            return frozenset((N,)) if node.expressions else frozenset((F, N))
         return ANY
     if isinstance(node, exp.Exists):
-        return frozenset((F,)) if _never(node.this, again) else frozenset((T, F))
+        return frozenset((F,)) if _empty(node.this, again) else frozenset((T, F))
     return frozenset((N,)) if _scalar(node, helpers) is _NULL else ANY
 
 
@@ -100,6 +109,8 @@ def _scalar(node: exp.Expr, helpers: bool) -> Any:
         return _NULL if _scalar(node.this, helpers) is _NULL else _OPEN
     if isinstance(node, exp.Nullif):
         return _NULL if _scalar(node.this, helpers) is _NULL else _OPEN
+    if isinstance(node, exp.Subquery):
+        return _NULL if _empty(node.this, functools.partial(outcomes, helpers=helpers)) else _OPEN
     if isinstance(node, exp.Coalesce):
         for part in (node.this, *node.expressions):
             if (value := _scalar(part, helpers)) is not _NULL:
@@ -120,25 +131,14 @@ def _called(call: exp.Anonymous, schema: str, helpers: bool) -> Any:
     return _OPEN
 
 
-def _bare(node: exp.Expr) -> exp.Expr:
-    """Without parentheses, casts, names and the sub-queries around a single value that Postgres prints."""
-    while True:
-        if isinstance(node, exp.Paren | exp.Cast | exp.Alias):
-            node = node.this
-        elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select) and _single(node.this):
-            node = node.this.expressions[0]
-        else:
-            return node
-
-
-def _single(select: exp.Select) -> bool:
-    return len(select.expressions) == 1 and not any(select.args.get(name) for name in ("from_", "from", "where"))
-
-
-def _never(query: exp.Expr, again: Callable[[exp.Expr], Outcomes]) -> bool:
-    """Whether a sub-query's condition is true of no row."""
-    where = query.args.get("where") if isinstance(query, exp.Select) else None
-    return where is not None and T not in again(where.this)
+def _empty(query: exp.Expr, again: Callable[[exp.Expr], Outcomes]) -> bool:
+    """Whether a sub-query gives no row: its condition is true of none, and it counts or joins nothing into one."""
+    condition = where(query)
+    if condition is None or not isinstance(query, exp.Select):
+        return False
+    if not query.args.get("group") and any(each.find(exp.AggFunc) for each in query.expressions):
+        return False
+    return any(T not in again(part) for part in conjuncts(condition))
 
 
 def _and(one: bool | None, other: bool | None) -> bool | None:
