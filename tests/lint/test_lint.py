@@ -12,7 +12,7 @@ import pandas as pd
 import psycopg
 import pytest
 from clusters import bare
-from planted import HOLES, SOUND, Case
+from lint_cases import HOLES, SOUND, Case
 from pydantic import SecretStr
 
 from opsnb.checks import lint

@@ -13,7 +13,7 @@ join pg_catalog.pg_class x on x.oid = i.indexrelid
 join pg_catalog.pg_namespace n on n.oid = x.relnamespace
 where n.nspname = any (%(schemas)s)
   and not x.relispartition
-  and not exists (select from pg_catalog.pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x'))
+  and i.indexrelid not in (select k.conindid from pg_catalog.pg_constraint k where k.contype in ('p', 'u', 'x')) -- hashed, whatever the planner knows
   and i.indrelid not in (
       select e.objid
       from pg_catalog.pg_depend e
