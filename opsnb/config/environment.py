@@ -46,13 +46,17 @@ class PlatformSpec(Model):
 
 
 class FunctionsSpec(Model):
-    """The functions gateway, and the test caller: the anon key in Authorization, the caller's token in *caller_header*."""
+    """The functions gateway, and the test caller: the anon key in Authorization, the caller's token in *caller_header*.
+
+    *probes_at_most*: how many probes a phase may add where callers are too few to judge a rate; 0: none.
+    """
 
     url: UrlOrReference
     anon_key: Reference
     caller_token: Reference | None = None
     caller_header: str = "x-firebase-token"
     timeout_s: Positive = 30
+    probes_at_most: Annotated[int, Field(strict=True, ge=0, le=2000)] = 0
 
 
 class MetricsSpec(Model):
@@ -97,6 +101,17 @@ class WindowSpec(Model):
         return interval
 
 
+class BaselineSpec(Model):
+    """The time before the deployment that errors and response times are compared with.
+
+    It ends *gap_minutes* before the deployment was opened, and is *minutes* long; without that as long as what is compared. A day at most:
+    longer the platform's logs answer for no sum.
+    """
+
+    minutes: Annotated[float, Field(strict=True, gt=0, le=1440)] | None = None
+    gap_minutes: NotNegative = 0
+
+
 def _project_ref(ref: str) -> str:
     if not re.fullmatch(r"[a-z]{20}", ref):
         raise ValueError("the 20 lower-case letters by which the platform names the project")
@@ -125,6 +140,7 @@ class Environment(Model):
     probe_values: dict[str, TextOrReference] = Field(default_factory=dict)
     variable_values: dict[str, Reference] = Field(default_factory=dict)
     window: WindowSpec = WindowSpec()
+    baseline_window: BaselineSpec = BaselineSpec()
     log_delay_s: NotNegative = 90
     notify: tuple[Reference, ...] = ()
     limits: dict[str, Number] = Field(default_factory=dict)

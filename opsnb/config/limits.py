@@ -22,7 +22,11 @@ class Model(BaseModel):
 
 
 class Limits(Model):
-    """What is still good. Shares are 0 to 1; every other unit is in the name."""
+    """What is still good. Shares are 0 to 1; every other unit is in the name.
+
+    Worse than before the deployment: *worse_error_rate* is what the share of failing calls may rise by (0.01: one call more in a
+    hundred), *slower_share* what response times may grow by (0.5: half as long again).
+    """
 
     deployed_within_h: Positive = 24
     window_minutes: Positive = 5
@@ -31,6 +35,8 @@ class Limits(Model):
     verify_minutes: Positive = 30
     merge_query_s: Positive = 1
     verify_error_rate: Share = 0.01
+    worse_error_rate: Share = 0.01
+    slower_share: Positive = 0.5
     growth_mb: Positive = 100
     pool_used_share: Share = 0.8
     runaway_query_s: Positive = 60

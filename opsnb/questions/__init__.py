@@ -1,10 +1,11 @@
 """Questions of a notebook that need more than one source, a file of the release, or the archive."""
 
 from opsnb.questions.archive import ArchiveQuestions
+from opsnb.questions.before import BeforeQuestions
 from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
 
 
-class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions):
+class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, BeforeQuestions):
     """What a phase can be asked beside its sources. Mixed into `Phase`, which sets what `Base` declares."""

@@ -76,7 +76,8 @@ ROWS = [
     edge("00:11", "f2", "", execution="b3"),
     line("00:01", "f1", "started", execution="a1"),
     line("00:02", "f1", "merge_soap ended", execution="a2"),
-    line("00:03", "f1", "Error: patient 'Anna' is unknown", execution="a3", level="error"),
+    line("00:03", "f1", 'Error: patient "Anna" of a@example.org is unknown (7c1f)\nat read (file:1:2)', execution="a3", level="error"),
+    line("00:04", "f1", 'Error: patient "Bert" of bert@example.org is unknown (8d)', execution="a5", level="error"),
     line("00:09", "f2", "waiting", execution="b1"),
     line("00:12", "f2", "started, and never heard of again", execution="b9"),
     line("00:13", "f2", "worker boot error: syntax", execution="", level="error", event_type="BootFailure"),
@@ -176,7 +177,7 @@ def test_function_calls(clickhouse: Any) -> None:
         "n_untimed": 1,
     }  # fmt: skip
     assert f1 | wanted == f1
-    assert (f1["p50_ms"], f1["max_ms"]) == (120.5, 6100.25)
+    assert (f1["p50_ms"], f1["p99_ms"], f1["max_ms"]) == (120.5, 6100.25, 6100.25)
     probes = by(rows, function_id="f1", caller="probe")
     assert (probes["n"], probes["n_5xx"]) == (2, 1)
     assert by(rows, function_id="f2", caller="caller")["n_no_status"] == 1
@@ -190,6 +191,35 @@ def test_function_calls_by_5min(clickhouse: Any) -> None:
     assert by(rows, bucket="2026-11-23 10:05:00", function_id="f1")["n_403"] == 1
 
 
+def test_function_latency(clickhouse: Any) -> None:
+    """Callers' timed calls, each in the one bucket that holds its time; buckets lie next to each other."""
+    rows = [row for row in ask(clickhouse, "function_latency") if row["function_id"] == "f1"]
+    assert [row["n"] for row in rows] == [4, 1]
+    for row, ms in zip(rows, (120.5, 6100.25), strict=True):
+        assert row["over_ms"] < ms <= row["upto_ms"]
+        assert row["upto_ms"] / row["over_ms"] == pytest.approx(2 ** (1 / 8))
+
+
+def test_function_statuses(clickhouse: Any) -> None:
+    rows = ask(clickhouse, "function_statuses")
+    found = {(row["function_id"], row["caller"], row["class"], row["raised_by"]): row["n"] for row in rows}
+    assert found == {
+        ("f1", "caller", "2xx", "function"): 2, ("f1", "caller", "4xx", "function"): 2, ("f1", "caller", "4xx", "platform"): 1,
+        ("f1", "caller", "5xx", "function"): 1, ("f1", "probe", "2xx", "function"): 1, ("f1", "probe", "5xx", "platform"): 1,
+        ("f2", "caller", "5xx", "function"): 2, ("f2", "caller", "none", "function"): 1,
+    }  # fmt: skip
+
+
+def test_function_error_templates(clickhouse: Any) -> None:
+    """What differs from line to line is gone before it is counted; neither address nor id nor what was quoted is left."""
+    rows = ask(clickhouse, "function_error_templates")
+    assert {(row["function_id"], row["template"], row["n"], row["executions"]) for row in rows} == {
+        ("f1", "Error: patient <text> of <mail> is unknown (<id>)", 2, 2),
+        ("f2", "worker boot error: syntax", 1, 1),
+        ("f2", "<id> Timed out acquiring connection from connection pool.", 1, 1),
+    }
+
+
 def test_function_errors_recent(clickhouse: Any) -> None:
     rows = ask(clickhouse, "function_errors_recent")
     assert [row["status"] for row in rows] == [503, 504, 503, 500]
@@ -201,7 +231,7 @@ def test_function_errors_recent(clickhouse: Any) -> None:
 
 
 def test_function_log_errors(clickhouse: Any) -> None:
-    assert [row["execution_id"] for row in ask(clickhouse, "function_log_errors")] == ["b2", "", "a3"]
+    assert [row["execution_id"] for row in ask(clickhouse, "function_log_errors")] == ["b2", "", "a5", "a3"]
 
 
 def test_executions_without_end(clickhouse: Any) -> None:
@@ -234,7 +264,7 @@ def test_probe_seen_means_the_whole_mark(clickhouse: Any, mark: str, n: int) -> 
 
 def test_streams(clickhouse: Any) -> None:
     assert {row["log"]: row["n"] for row in ask(clickhouse, "streams")} == {
-        "function_edge_logs": 12, "function_logs": 7, "postgres_logs": 4, "postgrest_logs": 1,
+        "function_edge_logs": 12, "function_logs": 8, "postgres_logs": 4, "postgrest_logs": 1,
     }  # fmt: skip
 
 
@@ -242,7 +272,7 @@ def test_key_events(clickhouse: Any) -> None:
     rows = ask(clickhouse, "key_events")
     assert by(rows, word="merge_soap")["n"] == 1
     assert by(rows, word="FATAL")["log"] == "postgres_logs"
-    assert by(rows, word="ERROR", log="function_logs", function_id="f1")["n"] == 1
+    assert by(rows, word="ERROR", log="function_logs", function_id="f1")["n"] == 2
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -1,5 +1,5 @@
 -- One row per function and kind of caller (caller; probe: sent by opsnb, marked in its query string; refusal: a probe that is to be refused); preflights (OPTIONS) left out.
--- columns: function_id text | caller text | n bigint | n_2xx bigint | n_4xx bigint | n_5xx bigint | n_no_status bigint | n_401 bigint | n_401_platform bigint | n_403 bigint | n_slow bigint | n_untimed bigint | p50_ms float8 (ms) | p95_ms float8 (ms) | max_ms float8 (ms) | first_at timestamptz | last_at timestamptz
+-- columns: function_id text | caller text | n bigint | n_2xx bigint | n_4xx bigint | n_5xx bigint | n_no_status bigint | n_401 bigint | n_401_platform bigint | n_403 bigint | n_slow bigint | n_untimed bigint | p50_ms float8 (ms) | p95_ms float8 (ms) | p99_ms float8 (ms) | max_ms float8 (ms) | first_at timestamptz | last_at timestamptz
 -- params:  slow_ms float8 (ms)
 -- needs:   nothing
 -- A 401 without an execution was raised by the platform, before the function ran. n_untimed: calls whose time is not in the log.
@@ -22,6 +22,7 @@ select
     countIf(isNull(toFloat64OrNull(log_attributes['execution_time_ms']))) as n_untimed,
     quantileExact(0.5)(toFloat64OrNull(log_attributes['execution_time_ms'])) as p50_ms,
     quantileExact(0.95)(toFloat64OrNull(log_attributes['execution_time_ms'])) as p95_ms,
+    quantileExact(0.99)(toFloat64OrNull(log_attributes['execution_time_ms'])) as p99_ms,
     max(toFloat64OrNull(log_attributes['execution_time_ms'])) as max_ms,
     min(timestamp) as first_at,
     max(timestamp) as last_at
