@@ -109,17 +109,28 @@ def error_rates(rates: pd.DataFrame, *, limit: float) -> go.Figure:
     figure = _figure(title)
     for colour, (name, part) in zip(_colours(), called.groupby(who, sort=True), strict=False):
         share = part[errors] / part["n"]
-        low, high = _interval(part[errors], part["n"])
         hover = [f"{name}: {bad} of {n} calls failed" for bad, n in zip(part[errors], part["n"], strict=True)]
         figure.add_scatter(
             x=_list(part["bucket"]), y=_list(share * 100), name=str(name), mode="lines+markers", line={"color": colour}, hovertext=hover,
-            hoverinfo="text+x",
-            error_y={"type": "data", "symmetric": False, "array": _list((high - share) * 100), "arrayminus": _list((share - low) * 100),
-                     "thickness": 1, "width": 0, "color": colour},
+            hoverinfo="text+x", error_y=_bars(part[errors], part["n"], colour),
         )  # fmt: skip
     _limit(figure, limit * 100, f"limit {limit:.0%}" if limit >= 0.01 else f"limit {limit:.1%}")
     figure.update_xaxes(title_text="time (UTC)")
     return figure.update_yaxes(title_text="failed calls (%)", rangemode="tozero")
+
+
+def rates_compared(rates: pd.DataFrame) -> go.Figure:
+    """Do calls fail more often than before? Shares of both windows with bounds. Columns: function, and n, bad by _before and _since."""
+    if rates.empty:
+        return _empty("Do more calls fail than before the deployment?", "no calls to compare")
+    _needs(rates, "function", "n_before", "bad_before", "n_since", "bad_since")
+    figure = _figure("Do more calls fail than before the deployment?", scattermode="group")
+    for when, colour in (("before", SKY), ("since", BLUE)):
+        n, bad = rates[f"n_{when}"].where(rates[f"n_{when}"] > 0), rates[f"bad_{when}"]
+        hover = _list(when + ": " + bad.astype(str) + " of " + rates[f"n_{when}"].astype(str) + " calls failed")
+        said = {"name": when, "mode": "markers", "hovertext": hover, "hoverinfo": "text+x", "marker": {"color": colour, "size": 9}}
+        figure.add_scatter(x=_list(rates["function"]), y=_list(bad / n * 100), error_y=_bars(bad, n, colour), **said)
+    return figure.update_yaxes(title_text="failed calls (%), 95 % bounds", rangemode="tozero").update_layout(showlegend=True)
 
 
 def response_times(times: pd.DataFrame, *, limit_s: float) -> go.Figure:
@@ -356,13 +367,14 @@ def _height(rows: int, *, row: int = _ROW) -> int:
     return max(HEIGHT if rows > 8 else 200, 120 + rows * row)
 
 
-def _interval(errors: pd.Series[Any], n: pd.Series[Any]) -> tuple[pd.Series[float], pd.Series[float]]:
-    """The exact two-sided 95 % binomial interval (Clopper and Pearson) of each share."""
+def _bars(errors: pd.Series[Any], n: pd.Series[Any], colour: str) -> dict[str, Any]:
+    """Error bars in %: the exact two-sided 95 % binomial interval (Clopper and Pearson) of each share."""
     from scipy.stats import beta  # half a second to import: only where a rate is drawn
 
-    low = pd.Series(beta.ppf(0.025, errors, n - errors + 1), index=errors.index).fillna(0.0)
-    high = pd.Series(beta.ppf(0.975, errors + 1, n - errors), index=errors.index).fillna(1.0)
-    return low, high
+    share = errors / n
+    under = (share - pd.Series(beta.ppf(0.025, errors, n - errors + 1), index=errors.index).fillna(0.0)) * 100
+    over = (pd.Series(beta.ppf(0.975, errors + 1, n - errors), index=errors.index).fillna(1.0) - share) * 100
+    return {"symmetric": False, "array": _list(over), "arrayminus": _list(under), "thickness": 1, "width": 0, "color": colour}
 
 
 def _colours() -> list[str]:

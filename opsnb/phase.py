@@ -150,12 +150,14 @@ class Phase(Questions):
             results.append(self.judge(check, *facts, subject=name, items=getattr(said, items_from), **named, **expected))
         return results
 
-    def chart(self, draw: Callable[..., go.Figure], *facts: Facts | pd.DataFrame, **options: Any) -> Any:
-        """Draws *facts*; where they could not be had, says so instead."""
+    def chart(self, draw: Callable[..., go.Figure], *facts: Facts | CheckResult | pd.DataFrame, **options: Any) -> Any:
+        """Draws *facts*, or the table of a result; where there is none, says so instead."""
         try:
-            tables = [fact.table if isinstance(fact, Facts) else fact for fact in facts]
+            tables = [fact.table if isinstance(fact, Facts | CheckResult) else fact for fact in facts]
         except SourceError as error:
             return display.Note(f"No chart: {error}")
+        if any(table is None for table in tables):
+            return display.Note("No chart: there is no table to draw.")
         return Chart(draw(*tables, **options))
 
     # ── the archive ──

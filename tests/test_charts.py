@@ -37,6 +37,9 @@ EXAMPLES: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
         ), {},
     ),
     "error_rates": (BUCKETS, {"limit": 0.01}),
+    "rates_compared": (
+        pd.DataFrame({"function": ["a", "b"], "n_before": [300, 20], "bad_before": [1, 0], "n_since": [100, 0], "bad_since": [9, 0]}), {},
+    ),
     "response_times": (
         pd.DataFrame({"function_id": ["a", "b"], "p50_ms": [20.0, 30.0], "p95_ms": [40.0, None], "max_ms": [4000.0, 50.0]}), {"limit_s": 2},
     ),
