@@ -68,8 +68,15 @@ def worse_than_baseline(
     empty="INCONCLUSIVE: without calls before the deployment there is nothing to compare with.",
 )
 def slower_than_baseline(
-    before: pd.DataFrame, since: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], margin: float, minimum: float, q: float = 0.95,
-) -> Outcome:  # fmt: skip
+    before: pd.DataFrame,
+    since: pd.DataFrame,
+    functions: pd.DataFrame,
+    *,
+    names: Iterable[str],
+    margin: float,
+    minimum: float,
+    q: float = 0.95,
+) -> Outcome:
     """The *q* quantile of the callers' response times has not grown by more than *margin* (a share: 0.5 is half as long again).
 
     Tables: `function_latency` of the baseline window and of the window since, `functions`. Each function alone, because they differ
@@ -155,7 +162,8 @@ def _say_slowdown(
 
 def _points(share: float) -> str:
     """A difference of shares, in words that are no rate: 0.012 as `1.2 points`."""
-    return f"{100 * share:.3g} points"
+    shown = f"{100 * share:.3g}"
+    return f"{shown} point" + ("" if shown == "1" else "s")
 
 
 def _bucketed(table: pd.DataFrame, name: str) -> Bucketed:
