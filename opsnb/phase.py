@@ -24,7 +24,7 @@ from opsnb.config import (
     settings,
 )
 from opsnb.errors import GateFailed, SourceError
-from opsnb.evidence import archive, deployments, display
+from opsnb.evidence import archive, attestations, deployments, display
 from opsnb.facts import Facts
 from opsnb.questions import Questions
 from opsnb.sources import Doors
@@ -181,8 +181,23 @@ class Phase(Questions):
         return Facts(kept.source, f"{kept.question}, and by this run", kept.seconds, answer=both)
 
     def runs(self) -> Facts:
-        """The newest runs of this deployment's phases: one row per check."""
-        return archive.newest_results(self.deployment)
+        """The newest runs of this deployment's phases: one row per check; what a person accepted or attested counts as a warning."""
+        found = archive.newest_results(self.deployment)
+        settled = [*self.said.accepted, *(f"{attestations.BY_HAND}{item}" for item in self.said.closed)]
+        rows = found.table
+        return Facts(
+            found.source,
+            found.question,
+            found.seconds,
+            answer=rows.assign(verdict=rows["verdict"].mask(rows["check"].isin(settled), "WARN")),
+        )
+
+    def attest(self, item: str, *, by: str, role: str, statement: str, **more: Any) -> display.Note:
+        """Files the statement of a named person about *item*, as ``opsnb attest`` does (meaning, document, expires, evidence)."""
+        rule = self.release.attestations.get(item)
+        entry = attestations.attest(self.deployment, item, by=by, role=role, statement=statement, rule=rule, **more)
+        self.__dict__.pop("said", None)  # what persons said is read again
+        return display.Note(f"{item}: {entry.data['meaning']} by {entry.data['by']}, {entry.data['role']} (statement {entry.number}).")
 
     # ── the end ──
     def finish(self) -> PhaseReport:
@@ -214,7 +229,12 @@ class Phase(Questions):
     def _open_attestations(self) -> tuple[str, ...]:
         if not self._applicable():
             return ()
-        return tuple(item.id for item in self._items() if item.kind == "attest")
+        return tuple(item.id for item in self._items() if item.kind == "attest" and item.id not in self.said.closed)
+
+    @cached_property
+    def said(self) -> attestations.Standing:
+        """What named persons said of this deployment so far."""
+        return attestations.read(self.deployment)
 
     def _applicable(self) -> bool:
         """A rollback's items count only once one was begun."""
@@ -226,7 +246,9 @@ class Phase(Questions):
         for item in self._items():
             if item.id in answered or (item.kind == "attest" and self._applicable()):
                 continue
-            if not self._applicable():
+            if item.id in self.said.closed:
+                verdict, why = Verdict.WARN, f"By hand: {self.said.closed[item.id]}."
+            elif not self._applicable():
                 verdict, why = Verdict.NOT_APPLICABLE, "No rollback was begun in this deployment."
             elif not item.automated:
                 verdict, why = Verdict.INCONCLUSIVE, f"Not yet automated: {item.why_not}"

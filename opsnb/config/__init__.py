@@ -9,6 +9,7 @@ from opsnb.config.root import Settings, child_environment, find_root, settings
 from opsnb.config.schema import (
     Accepted,
     AccessSpec,
+    AttestationRule,
     CleanupGuards,
     CleanupLink,
     CleanupRecord,
@@ -19,10 +20,12 @@ from opsnb.config.schema import (
     SchemaSpec,
     TableSpec,
 )
+from opsnb.config.statements import SaidOfItem, Signer, read_signers, read_statements
 
 __all__ = [
     "Accepted",
     "AccessSpec",
+    "AttestationRule",
     "CleanupGuards",
     "CleanupLink",
     "CleanupRecord",
@@ -38,8 +41,10 @@ __all__ = [
     "Reference",
     "Release",
     "RoutineSpec",
+    "SaidOfItem",
     "SchemaSpec",
     "Settings",
+    "Signer",
     "Support",
     "TableSpec",
     "Variables",
@@ -48,6 +53,8 @@ __all__ = [
     "find_root",
     "load_environment",
     "load_release",
+    "read_signers",
+    "read_statements",
     "require_references",
     "settings",
     "text_of",

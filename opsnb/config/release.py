@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
-from opsnb.config.schema import Accepted, AccessSpec, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
+from opsnb.config.schema import Accepted, AccessSpec, AttestationRule, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
 
 
 class Request(Model):
@@ -120,6 +120,8 @@ class Release(Model):
     """One release; `name` is the file's. No code of opsnb knows the names in it.
 
     `public` are relations and functions (``schema.name``) that anybody may read or call; `accepted` are findings that are meant so.
+    `attestations` are the runbook's items whose statements need more than a name; `acceptable_failures` the checks whose FAIL a named
+    person may accept (`opsnb accept`).
     """
 
     name: str = ""
@@ -131,6 +133,8 @@ class Release(Model):
     api_roles: tuple[str, ...] = ("anon", "authenticated")
     public: tuple[str, ...] = ()
     accepted: tuple[Accepted, ...] = ()
+    attestations: dict[ItemId, AttestationRule] = Field(default_factory=dict)
+    acceptable_failures: tuple[str, ...] = ()
     identity: IdentitySpec | None = None
     variables: Variables = Variables()
     cleanup: Cleanup = Cleanup()

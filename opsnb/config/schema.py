@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, field_validator
 
-from opsnb.config.limits import Count, Model
+from opsnb.config.limits import Count, Model, Positive, YesNo
 
 
 def _item(text: str) -> str:
@@ -156,6 +156,14 @@ class Accepted(Model):
     owner: str
     reason: str
     expires: date
+
+
+class AttestationRule(Model):
+    """What the attestation of one item needs: a second person who approves, a document, and for how many days it holds."""
+
+    second_person: YesNo = False
+    document: YesNo = False
+    valid_days: Positive | None = None
 
 
 class IdentitySpec(Model):

@@ -52,8 +52,16 @@ def open_deployment(reports_root: Path, environment: str, release: str, now: dat
 
 
 def find_or_open(reports_root: Path, environment: str, release: str, *, identifier: str = "", now: datetime) -> Deployment:
-    """The deployment called *identifier*; where none is named, the newest open one of *release*, else a new one."""
-    return find(reports_root, environment, identifier) if identifier else open_deployment(reports_root, environment, release, now)
+    """The deployment called *identifier*; where none is named, the newest open one of *release*, else a new one.
+
+    UsageError for one that was signed off: nothing is added to it.
+    """
+    if not identifier:
+        return open_deployment(reports_root, environment, release, now)
+    found = find(reports_root, environment, identifier)
+    if found.closed_at is not None:
+        raise UsageError(f"{identifier} was signed off at {utc(found.closed_at)} and is closed; leave --deployment out to open a new one.")
+    return found
 
 
 def newest_open(reports_root: Path, environment: str, release: str | None = None) -> Deployment | None:
@@ -77,6 +85,29 @@ def find(reports_root: Path, environment: str, identifier: str) -> Deployment:
     else:
         hint = "There is none yet: leave the name out to open one."
     raise UsageError(f"The environment {environment} has no deployment {identifier!r} in {reports_root}. {hint}")
+
+
+def named(reports_root: Path, name: str) -> Deployment:
+    """The deployment called *name* in any environment; or, where *name* is an environment, its newest open deployment, else its newest.
+
+    UsageError with the nearest names where there is none.
+    """
+    if (reports_root / name).is_dir() and _NAME.fullmatch(name):
+        found = all_deployments(reports_root, name)
+        if not found:
+            raise UsageError(f"The environment {name} has no deployment in {reports_root} yet; `opsnb run {name}` opens one.")
+        return next((each for each in found if each.is_open), found[0])
+    folders = [path.parent for path in reports_root.glob(f"*/*/{FILE_NAME}")]
+    if match := [folder for folder in folders if folder.name == name]:
+        if len(match) > 1:
+            raise UsageError(
+                f"{name} is a deployment of {' and of '.join(sorted(each.parent.name for each in match))}: name the environment"
+            )
+        return read_deployment(match[0])
+    known = sorted({folder.name for folder in folders} | {folder.parent.name for folder in folders})
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known[-6:]) or 'none'}."
+    raise UsageError(f"No deployment and no environment with a deployment is called {name!r} in {reports_root}. {hint}")
 
 
 def all_deployments(reports_root: Path, environment: str) -> list[Deployment]:

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from opsnb.evidence.results import gate_reason
+from opsnb.evidence.reasons import gate_reason
 from opsnb.evidence.safe import escape, printable, slug, utc
 from opsnb.evidence.tables import scrolled, table_html, table_text, value_text
 from opsnb.facts import Facts
@@ -25,7 +25,7 @@ MARK = '<div class="opsnb'
 
 SHAPES = {
     "PASS": "✓", "WARN": "▲", "FAIL": "✕", "INCONCLUSIVE": "◐", "ERROR": "■", "NOT_APPLICABLE": "–",
-    "passed": "✓", "held": "◐", "unmeasured": "■", "failed": "✕", "not run": "○", "open": "○",
+    "passed": "✓", "held": "◐", "unmeasured": "■", "failed": "✕", "not run": "○", "open": "○", "attested": "✎",
 }  # fmt: skip
 
 

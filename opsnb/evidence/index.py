@@ -4,54 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opsnb.evidence import deployments, page
 from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.display import seconds_text
-from opsnb.evidence.report import INDEX_NAME, SIGNOFF_NAME, verdict_counts
-from opsnb.evidence.results import (
-    FILE_NAME,
-    SCHEMA_VERSION,
-    DeploymentGate,
-    Run,
-    deployment_gate,
-    item_verdicts,
-    newest_runs,
-    read_runs,
-)
+from opsnb.evidence.gates import DeploymentGate, deployment_gate
+from opsnb.evidence.report import INDEX_NAME, verdict_counts
+from opsnb.evidence.results import FILE_NAME, SCHEMA_VERSION, Run, newest_runs, read_runs
 from opsnb.evidence.safe import jsonable, utc, write_atomic
-from opsnb.runbook import ITEMS, PHASES
-from opsnb.verdicts import WORST_FIRST, Gate, Verdict
-
-
-@dataclass(frozen=True)
-class Item:
-    """A runbook item as the index shows it. `kind` is check, act, attest or journey."""
-
-    id: str
-    phase: str
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True)
-class ItemState:
-    """What the runs say about one item. `verdict` is a verdict, open (an attestation) or not run."""
-
-    id: str
-    phase: str
-    text: str
-    verdict: str
-    checks: tuple[str, ...]
-    closes: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody still has to do something about it."""
-        return bool(self.closes)
+from opsnb.evidence.signoff import FILE_NAME as SIGNOFF_NAME
+from opsnb.evidence.state import ItemState, state_of, statements
+from opsnb.verdicts import WORST_FIRST, Gate
 
 
 def write_index(deployment: Deployment, *, items: Iterable[Any] | None = None, phases: Sequence[str] | None = None) -> Path:
@@ -67,12 +32,8 @@ def write_index(deployment: Deployment, *, items: Iterable[Any] | None = None, p
 def render_index(deployment: Deployment, *, items: Iterable[Any] | None = None, phases: Sequence[str] | None = None) -> Path:
     """Writes index.html and results.json at the deployment's root; answers the path of the page."""
     every_run = read_runs(deployment)
-    runs = newest_runs(deployment, every_run)
-    known = [Item(item.id, item.phase, item.kind, item.text) for item in (ITEMS.values() if items is None else items)]
-    expected = list(PHASES if phases is None else phases)
-    order = [*expected, *(phase for phase in sorted(runs) if phase not in expected)]
-    gate = deployment_gate(deployment, phases=expected, runs=runs)
-    states = item_states(known, runs)
+    state = state_of(deployment, items=items, phases=phases, every_run=every_run)
+    runs, order, gate, states = state.runs, state.order, state.gate, state.items
     _write_results(deployment, gate, order, runs, states)
     path = deployment.folder / INDEX_NAME
     rows = [_phase_row(deployment, phase, runs.get(phase), [run for run in every_run if run.phase == phase]) for phase in order]
@@ -82,7 +43,8 @@ def render_index(deployment: Deployment, *, items: Iterable[Any] | None = None, 
         page.render(
             "index.html.j2", deployment=deployment, signoff=(deployment.folder / SIGNOFF_NAME).is_file(), gate=str(gate.gate),
             reason=gate.reason, phases=rows, waiting=_worst_first(waiting),
-            settled=[state for state in states if not state.is_open], links=_links(deployment, runs), up=f"../{INDEX_NAME}",
+            settled=[state for state in states if not state.is_open], statements=state.said.statements,
+            links=_links(deployment, runs), up=f"../{INDEX_NAME}",
             counts=verdict_counts(result for run in runs.values() for result in run.results),
         ),
     )  # fmt: skip
@@ -98,54 +60,6 @@ def render_environment_index(reports_root: Path, environment: str) -> Path:
     path = reports_root / environment / INDEX_NAME
     write_atomic(path, page.render("environment.html.j2", environment=environment, rows=rows))
     return path
-
-
-def item_states(items: Iterable[Item], runs: Mapping[str, Run]) -> list[ItemState]:
-    """The state of each of *items*, and of every other item the *runs* answer, in the runbook's order."""
-    answers = item_verdicts(result for run in runs.values() for result in run.results)
-    attestations = {item: run.phase for run in runs.values() for item in run.data["open_attestations"]}
-    states = []
-    seen = set()
-    for item in items:
-        seen.add(item.id)
-        answer = answers.get(item.id)
-        checks = tuple(answer["checks"]) if answer else ()
-        verdict = _state(item.id, answer, attestations, ran=item.phase in runs)
-        states.append(ItemState(item.id, item.phase, item.text, verdict, checks, _closes(verdict, item.kind, item.phase)))
-    for identifier in dict.fromkeys([*answers, *attestations]):
-        if identifier not in seen:
-            answer = answers.get(identifier)
-            phase = attestations.get(identifier) or next(run.phase for run in runs.values() if identifier in item_verdicts(run.results))
-            verdict = _state(identifier, answer, attestations, ran=True)
-            kind = "attest" if identifier in attestations else "check"
-            checks = tuple(answer["checks"]) if answer else ()
-            states.append(ItemState(identifier, phase, "", verdict, checks, _closes(verdict, kind, phase)))
-    return states
-
-
-def _state(item: str, answer: Mapping[str, Any] | None, attestations: Mapping[str, str], *, ran: bool) -> str:
-    """An open attestation outweighs everything but what is worse than undecided."""
-    if answer and Verdict(answer["verdict"]) in (Verdict.FAIL, Verdict.ERROR):
-        return str(answer["verdict"])
-    if item in attestations:
-        return "open"
-    if answer:
-        return str(answer["verdict"])
-    return str(Verdict.INCONCLUSIVE) if ran else "not run"
-
-
-def _closes(verdict: str, kind: str, phase: str) -> str:
-    if verdict in (Verdict.PASS, Verdict.WARN, Verdict.NOT_APPLICABLE):
-        return ""
-    if verdict == "open":
-        return "a named person, by attesting it"
-    if verdict == "not run":
-        return "a named person, by attesting it" if kind == "attest" else f"a run of {phase}"
-    if verdict == Verdict.FAIL:
-        return f"whoever mends it, then a run of {phase}"
-    if verdict == Verdict.ERROR:
-        return f"whoever restores the measurement, then a run of {phase}"
-    return f"a further run of {phase}"
 
 
 def _worst_first(states: Sequence[ItemState]) -> list[ItemState]:
@@ -202,6 +116,7 @@ def _write_results(
         "items": {
             state.id: {
                 "verdict": state.verdict, "phase": state.phase, "checks": list(state.checks), "open": state.is_open, "closes": state.closes,
+                "said": state.said,
             }
             for state in states
         },
@@ -215,4 +130,4 @@ def _kept_gate(deployment: Deployment) -> DeploymentGate:
         kept = json.loads((deployment.folder / FILE_NAME).read_text(encoding="utf-8"))
         return DeploymentGate(Gate(kept["gate"]), str(kept["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return deployment_gate(deployment)
+        return deployment_gate(deployment, said=statements(deployment, newest_runs(deployment))[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -14,14 +13,12 @@ from opsnb.evidence import page
 from opsnb.evidence.archive import chart_library, copy_chart_library
 from opsnb.evidence.cells import Cell, parameters_of, render_cells, title_of
 from opsnb.evidence.deployments import FILE_NAME as DEPLOYMENT_FILE
-from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.display import anchor, result_card, seconds_text
-from opsnb.evidence.results import NOTEBOOK_NAME, REPORT_NAME, Run, deployment_gate, newest_runs, read_run, with_tables
+from opsnb.evidence.results import NOTEBOOK_NAME, REPORT_NAME, Run, read_run, with_tables
 from opsnb.evidence.safe import write_atomic
 from opsnb.verdicts import WORST_FIRST, CheckResult
 
 INDEX_NAME = "index.html"
-SIGNOFF_NAME = "signoff.html"
 
 
 def read_notebook(folder: Path) -> Any | None:
@@ -66,7 +63,7 @@ def render_page(notebook: Any | None, run: Run, cells: Sequence[Cell], *, librar
         release=run.data["release"] or "release unknown",
         gate=str(run.gate),
         reason=run.reason,
-        under=_under(run),
+        under=under(run),
         index=index,
         counts=verdict_counts(run.results),
         rows=verdict_rows(run, on_page),
@@ -76,40 +73,6 @@ def render_page(notebook: Any | None, run: Run, cells: Sequence[Cell], *, librar
         facts=_facts(run),
         parameters=parameters_of(notebook) if notebook is not None else [],
     )
-
-
-def render_signoff(deployment: Deployment, *, phases: Sequence[str] = (), out: Path | None = None) -> Path:
-    """Writes the sign-off page, one single file: the gate, every check of the runs that count, their charts as pictures,
-    what the evidence files hash to, and the place for a name. *phases*: those expected, in their order.
-    """
-    runs = newest_runs(deployment)
-    order = [*phases, *(phase for phase in sorted(runs) if phase not in phases)]
-    gate = deployment_gate(deployment, phases=phases, runs=runs)
-    path = out or deployment.folder / SIGNOFF_NAME
-    sections = []
-    for phase in (phase for phase in order if phase in runs):
-        run = runs[phase]
-        notebook = read_notebook(run.folder)
-        cells = [] if notebook is None else render_cells(notebook, live=False)
-        charts = [part for cell in cells for part in re.findall(r"<figure class=\"chart\">.*?</figure>", cell.html, re.S)]
-        cards = [result_card(result).html for result in with_tables(run)] if not run.damaged else []
-        if phase == "signoff":  # its cells are the sign-off's own words
-            charts, cards = [], []
-        sections.append(
-            {
-                "phase": phase, "run": run.name, "gate": str(run.gate), "reason": run.reason, "under": _under(run),
-                "rows": verdict_rows(run, set()), "charts": charts, "cards": cards, "hashes": list(evidence_hashes(run.folder)),
-            }
-        )  # fmt: skip
-    write_atomic(
-        path,
-        page.render(
-            "signoff.html.j2", deployment=deployment, gate=str(gate.gate), reason=gate.reason, sections=sections,
-            missing=[phase for phase in phases if phase not in runs],
-            counts=verdict_counts(result for run in runs.values() for result in run.results),
-        ),
-    )  # fmt: skip
-    return path
 
 
 def verdict_rows(run: Run, anchors: set[str]) -> list[dict[str, Any]]:
@@ -135,19 +98,13 @@ def verdict_counts(results: Iterable[CheckResult]) -> list[tuple[str, int]]:
     return [(str(verdict), found.count(verdict)) for verdict in WORST_FIRST if verdict in found]
 
 
-def evidence_hashes(folder: Path) -> Iterable[tuple[str, str]]:
-    """(file, SHA-256) of what a run's evidence rests on, in the order of their names."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != REPORT_NAME and not path.name.startswith("."):
-            yield path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _shown_cell(cell: Cell) -> dict[str, Any]:
     took = seconds_text(cell.seconds) if cell.seconds is not None and cell.seconds >= 0.05 else ""
     return {"kind": cell.kind, "html": cell.html, "code": cell.code, "state": cell.state, "took": took}
 
 
-def _under(run: Run) -> str:
+def under(run: Run) -> str:
+    """When the run began and how long it took, in words."""
     parts = [f"Started {_spaced(run.data['started_at'])}"] if run.data["started_at"] else []
     if run.data["seconds"]:
         took = f"took {seconds_text(run.data['seconds'])}"

@@ -6,8 +6,7 @@ Reading never skips: a run whose results.json is missing or damaged is an ERROR 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -20,16 +19,15 @@ import pandas as pd
 
 from opsnb.errors import UsageError
 from opsnb.evidence.deployments import Deployment
+from opsnb.evidence.reasons import gate_reason
 from opsnb.evidence.safe import jsonable, printable, slug, unwritable, utc, write_atomic
-from opsnb.verdicts import WORST_FIRST, CheckResult, Gate, PhaseReport, Verdict, gate
+from opsnb.verdicts import WORST_FIRST, CheckResult, Gate, PhaseReport, Verdict
 
 SCHEMA_VERSION = 1
 FILE_NAME = "results.json"
 JOURNAL_NAME = "journal.jsonl"
 NOTEBOOK_NAME = "notebook.ipynb"
 REPORT_NAME = "report.html"
-NOT_MEASURED = "Could not be measured. "
-"""How the summary of a check begins whose question was not answered."""
 UNFINISHED_FIX = "Read the reason, mend its cause, and run the phase again."
 
 
@@ -215,72 +213,6 @@ def with_tables(run: Run) -> list[CheckResult]:
     ]
 
 
-@dataclass(frozen=True)
-class DeploymentGate:
-    """The gate of a deployment and why, in one sentence."""
-
-    gate: Gate
-    reason: str
-
-
-def deployment_gate(deployment: Deployment, *, phases: Sequence[str] = (), runs: Mapping[str, Run] | None = None) -> DeploymentGate:
-    """Joins the runs that count. A phase of *phases* that never ran, and a run without a journal, hold the gate."""
-    counting = newest_runs(deployment) if runs is None else runs
-    results = [result for run in counting.values() for result in run.results]
-    attestations = tuple(item for run in counting.values() for item in run.data["open_attestations"])
-    report = PhaseReport("deployment", tuple(results), attestations)
-    missing = [phase for phase in phases if phase not in counting]
-    unproved = [run.phase for run in counting.values() if not run.journalled]
-    verdicts = [result.verdict for result in results]
-    if verdicts and (missing or unproved):
-        verdicts.append(Verdict.INCONCLUSIVE)
-    joined = gate(verdicts, open_attestations=len(attestations))
-    reason = gate_reason(report)
-    if joined is Gate.HELD and report.gate is Gate.PASSED:
-        reason = f"Everything that ran passed ({_count(len(results), 'check')})."
-    if missing and counting:
-        reason += f" Not yet run: {', '.join(missing)}."
-    if unproved:
-        reason += f" Run without a journal, so not proof: {', '.join(unproved)}."
-    return DeploymentGate(joined, reason)
-
-
-def gate_reason(report: PhaseReport) -> str:
-    """Why *report* has its gate, in one or two sentences."""
-    by_verdict = {verdict: [result for result in report.results if result.verdict is verdict] for verdict in Verdict}
-    judged = sum(len(results) for verdict, results in by_verdict.items() if verdict is not Verdict.NOT_APPLICABLE)
-    total = f"of {_count(judged, 'check')}"
-    parts = []
-    if failed := by_verdict[Verdict.FAIL]:
-        parts.append(f"{len(failed)} {total} failed: {_names(failed)}")
-    if errors := by_verdict[Verdict.ERROR]:
-        parts.append(f"{len(errors)} {'more ' if parts else total + ' '}could not be measured: {_names(errors)}")
-    if parts:
-        return "; ".join(parts) + "." + _cause(errors)
-    if undecided := by_verdict[Verdict.INCONCLUSIVE]:
-        parts.append(f"{len(undecided)} {total} {'is' if len(undecided) == 1 else 'are'} not decided: {_names(undecided)}")
-    if report.open_attestations:
-        parts.append(f"{_count(len(report.open_attestations), 'attestation')} open: {_some(list(report.open_attestations))}")
-    if parts:
-        return "; ".join(parts) + "."
-    if not report.results:
-        return "Nothing was measured."
-    warned = by_verdict[Verdict.WARN]
-    if not judged:
-        return "Nothing here applies to this deployment; each line says why."
-    passed = "The one check passed" if judged == 1 else f"All {judged} checks passed"
-    return passed + (f", {len(warned)} with a warning: {_names(warned)}." if warned else ".")
-
-
-def _cause(errors: Sequence[CheckResult]) -> str:
-    """What most of the *errors* say, as a sentence to follow another; nothing where they give no cause."""
-    causes = Counter(error.summary.removeprefix(NOT_MEASURED) for error in errors if error.summary.startswith(NOT_MEASURED))
-    if not causes:
-        return ""
-    cause = causes.most_common(1)[0][0].strip().rstrip(".")
-    return f" {cause[:1].upper()}{cause[1:]}" + ("" if cause.endswith("?") else ".")
-
-
 def item_verdicts(results: Iterable[CheckResult]) -> dict[str, dict[str, Any]]:
     """Per runbook item the worst verdict of its checks, and their ids."""
     items: dict[str, list[CheckResult]] = {}
@@ -296,18 +228,6 @@ def item_verdicts(results: Iterable[CheckResult]) -> dict[str, dict[str, Any]]:
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of *verdicts*; ERROR of none."""
     return min(verdicts, key=WORST_FIRST.index, default=Verdict.ERROR)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _names(results: Sequence[CheckResult]) -> str:
-    return _some([result.id for result in results])
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _unfinished(phase: str, reason: str) -> CheckResult:

@@ -30,7 +30,7 @@ from opsnb.config import (
     settings,
 )
 from opsnb.errors import UsageError
-from opsnb.evidence import archive, deployments, index, report
+from opsnb.evidence import archive, deployments, index, signoff
 from opsnb.evidence.deployments import Deployment
 from opsnb.execution import notebooks, plan
 from opsnb.runbook import PHASES
@@ -89,7 +89,7 @@ def run(
                 index.write_index(opened)
                 raise
     if any(end.phase == "signoff" for end in ends):
-        report.render_signoff(opened, phases=PHASES)
+        signoff.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
     return opened, ends
 

@@ -9,6 +9,7 @@ import pandas as pd
 from opsnb.checks.contacts import contact_row
 from opsnb.config import Reference, text_of
 from opsnb.errors import ReferenceError_
+from opsnb.evidence import attestations
 from opsnb.evidence.results import newest_runs, read_runs
 from opsnb.facts import Facts
 from opsnb.questions.base import Base, told
@@ -87,10 +88,11 @@ class ArchiveQuestions(Base):
             item for run in newest_runs(self.deployment).values() for result in run.results
             if result.verdict in ("PASS", "WARN", "NOT_APPLICABLE") for item in result.items
         } | {item for result in self._results.values() if result.verdict in ("PASS", "WARN") for item in result.items}  # fmt: skip
+        closed = attestations.read(self.deployment).closed
         rows = [
             (item.id, item.phase, item.shown_as, item.text)
             for item in ITEMS.values()
-            if item.id not in settled and not (item.phase == "rollback" and item.kind == "attest")
+            if item.id not in settled and item.id not in closed and not (item.phase == "rollback" and item.kind == "attest")
         ]
         return told("archive", "items of the runbook without PASS or WARN", rows, "item", "phase", "closed by", "what")
 

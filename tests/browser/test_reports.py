@@ -21,7 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence"))
 import evidence_sample as sample
 
-from opsnb.evidence import index, report
+from opsnb.evidence import index, signoff
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")]
@@ -137,7 +137,7 @@ def test_a_page_opened_alone_shows_verdicts_tables_and_static_charts(folder: Pat
 def test_index_and_signoff_are_quiet(folder: Path) -> None:
     deployment = sample.deployments.read_deployment(folder.parent.parent)
     root = index.write_index(deployment, items=[], phases=["schema"])
-    pages = [root, deployment.folder.parent / "index.html", report.render_signoff(deployment)]
+    pages = [root, deployment.folder.parent / "index.html", signoff.render_signoff(deployment)]
     for page in pages:
         seen = browse(page)
         assert (seen.console, seen.requests) == ((), ()), page.name

@@ -13,15 +13,15 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from opsnb.errors import UsageError
-from opsnb.evidence import cells, display, index, page, report, results
+from opsnb.evidence import cells, display, index, page, report, results, seal, signoff, state
 from opsnb.verdicts import Verdict
 
 GOOD = [result for result in sample.results() if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
 ITEMS = [
-    index.Item("S5-1", "schema", "check", "Every table is there"),
-    index.Item("S5-9", "schema", "check", "No schema errors"),
-    index.Item("PRE-1.1", "checklist", "attest", "Medical directors have reviewed the system"),
-    index.Item("S4-2", "environment", "check", "Variables are set"),
+    state.Item("S5-1", "schema", "check", "Every table is there"),
+    state.Item("S5-9", "schema", "check", "No schema errors"),
+    state.Item("PRE-1.1", "checklist", "attest", "Medical directors have reviewed the system"),
+    state.Item("S4-2", "environment", "check", "Variables are set"),
 ]
 
 
@@ -201,7 +201,7 @@ def test_the_index_adds_up(tmp_path: Path) -> None:
 def test_a_failed_item_is_not_hidden_by_an_attestation(tmp_path: Path) -> None:
     deployment, _ = sample.make_run(tmp_path, attestations=("S5-1",), with_notebook=False)
     runs = results.newest_runs(deployment)
-    states = {state.id: state for state in index.item_states(ITEMS, runs)}
+    states = {state.id: state for state in state.item_states(ITEMS, runs)}
     assert states["S5-1"].verdict == "FAIL" and states["S5-1"].closes.startswith("whoever mends it")
     assert states["PRE-1.1"].verdict == "not run"
 
@@ -216,12 +216,12 @@ def test_a_damaged_run_stands_in_the_index(tmp_path: Path) -> None:
 
 def test_the_signoff_is_one_file(tmp_path: Path) -> None:
     deployment, folder = sample.make_run(tmp_path)
-    path = report.render_signoff(deployment, phases=["checklist", "schema"])
+    path = signoff.render_signoff(deployment, phases=["checklist", "schema"])
     text = path.read_text(encoding="utf-8")
     assert "<script src" not in text and "plotly.min.js" not in text and outside(text) == []
     assert text.count('<svg class="chart-svg"') == 4
     assert all(result.summary.split(":")[0] in text for result in sample.results())
-    for name, digest in report.evidence_hashes(folder):
+    for name, digest in ((each.name, each.sha256) for each in seal.digests(folder) if each.name != "report.html"):
         assert name in text and digest in text
     assert "Name and role" in text and "○ not run" in text
 
@@ -250,5 +250,6 @@ def test_the_index_knows_the_whole_runbook(tmp_path: Path) -> None:
     assert list(kept["phases"])[:3] == ["checklist", "snapshot", "functions"] and len(kept["phases"]) == 12
     assert kept["items"]["PRE-1.1"] == {
         "verdict": "not run", "phase": "checklist", "checks": [], "open": True, "closes": "a named person, by attesting it",
+        "said": "",
     }  # fmt: skip
     assert kept["items"]["S6-1"]["closes"] == "a run of rls"

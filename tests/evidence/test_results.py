@@ -10,7 +10,7 @@ import evidence_sample as sample
 import pandas as pd
 import pytest
 
-from opsnb.evidence import archive, results
+from opsnb.evidence import archive, gates, reasons, results
 from opsnb.verdicts import CheckResult, Gate, PhaseReport, Verdict
 
 
@@ -52,7 +52,7 @@ def test_a_damaged_run_is_an_error_run(tmp_path: Path, content: bytes | None, wh
     assert run.damaged
     assert run.gate is Gate.UNMEASURED
     assert why in run.results[0].summary
-    assert results.deployment_gate(deployment).gate is Gate.UNMEASURED
+    assert gates.deployment_gate(deployment).gate is Gate.UNMEASURED
 
 
 def test_a_changed_verdict_breaks_the_schema(tmp_path: Path) -> None:
@@ -89,22 +89,22 @@ def test_the_newest_journalled_run_counts(tmp_path: Path) -> None:
 
 def test_a_run_without_a_journal_holds_the_gate(tmp_path: Path) -> None:
     deployment, folder = sample.make_run(tmp_path, judged=[result(Verdict.PASS)], with_notebook=False)
-    assert results.deployment_gate(deployment).gate is Gate.PASSED
+    assert gates.deployment_gate(deployment).gate is Gate.PASSED
     (folder / "journal.jsonl").unlink()
-    held = results.deployment_gate(deployment)
+    held = gates.deployment_gate(deployment)
     assert held.gate is Gate.HELD
     assert "without a journal" in held.reason
 
 
 def test_a_phase_that_never_ran_holds_the_gate(tmp_path: Path) -> None:
     deployment, _ = sample.make_run(tmp_path, judged=[result(Verdict.PASS)], with_notebook=False)
-    held = results.deployment_gate(deployment, phases=["schema", "rls"])
+    held = gates.deployment_gate(deployment, phases=["schema", "rls"])
     assert (held.gate, "Not yet run: rls" in held.reason) == (Gate.HELD, True)
 
 
 def test_nothing_at_all_is_unmeasured(tmp_path: Path) -> None:
     deployment = sample.deployments.open_deployment(tmp_path, "local", "r", sample.NOW)
-    assert results.deployment_gate(deployment, phases=["schema"]) == results.DeploymentGate(Gate.UNMEASURED, "Nothing was measured.")
+    assert gates.deployment_gate(deployment, phases=["schema"]) == gates.DeploymentGate(Gate.UNMEASURED, "Nothing was measured.")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_nothing_at_all_is_unmeasured(tmp_path: Path) -> None:
 )
 def test_the_gate_says_why(verdicts: list[Verdict], attestations: tuple[str, ...], reason: str) -> None:
     judged = tuple(result(verdict, f"c{position}") for position, verdict in enumerate(verdicts))
-    assert results.gate_reason(PhaseReport("p", judged, attestations)) == reason
+    assert reasons.gate_reason(PhaseReport("p", judged, attestations)) == reason
 
 
 def test_tables_of_any_kind_are_kept_under_names_of_their_own(tmp_path: Path) -> None:
