@@ -17,10 +17,6 @@ from opsnb.runbook import ITEMS, NOTEBOOKS, PHASES, items_of, notebook_of, phase
 REPOSITORY = Path(__file__).parents[1]
 GIVEN = REPOSITORY.parent / "shared" / "runbook" / "items.csv"
 NOT_AUTOMATED = {
-    "PRE-4.2",
-    "PRE-4.3",
-    "PRE-4.4",
-    "S1-1",
     "POST-4.1",
     "POST-4.3",
     "POST-4.4",

@@ -241,15 +241,16 @@ def no_failed_deployment(failures: pd.DataFrame, seen: pd.DataFrame, functions: 
     "functions.previous_documented",
     title="Previous versions of the functions are kept",
     items=("PRE-4.3",),
-    fix="Archive them before deploying: a snapshot taken after the new version is live holds the new version.",
-    empty="INCONCLUSIVE: no archive of previous versions was given, so no way back is proved.",
+    fix="Run `opsnb functions archive ENV` before deploying: an archive made when the new version is live holds the new version.",
+    empty="INCONCLUSIVE: nothing was archived, so no way back is proved.",
 )
-def previous_documented(archived: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
-    """For every function a bundle older than the deployed version is kept.
+def previous_documented(archived: pd.DataFrame, functions: pd.DataFrame, *, names: Mapping[str, int]) -> Outcome:
+    """Of every function, what ran before the release's version is kept. *names*: slug → the release's version.
 
+    An archive of what runs now counts until the release's version is live; from then on it holds the new version, and is no way back.
     Tables: the archive (slug, version, sha256, bytes), `functions`.
     """
-    wanted = sorted(set(names))
+    wanted = sorted(names)
     if archived.empty:
         return inconclusive(
             f"No archive of previous versions was given; the bundles of {counted(len(wanted), 'function')} are needed.", limit=len(wanted)
@@ -260,14 +261,15 @@ def previous_documented(archived: pd.DataFrame, functions: pd.DataFrame, *, name
     shown = []
     for name in wanted:
         kept = archived[(archived["slug"] == name) & (archived["bytes"] > 0) & (archived["sha256"] != "")]
-        older = kept[kept["version"] < live[name]] if name in live else kept.iloc[:0]
+        older = kept[kept["version"] < max(live[name], names[name])] if name in live else kept.iloc[:0]
         shown.append({"function": name, "deployed": live.get(name), "kept": int(older["version"].max()) if len(older) else None})
     lacking = [str(row["function"]) for row in shown if row["kept"] is None]
     details = {"table": findings(shown, ("function", "deployed", "kept")), "measured": len(wanted) - len(lacking), "limit": len(wanted)}
     if lacking or missing or not wanted:
-        return failed(
-            f"A previous version is kept of {len(wanted) - len(lacking)} of {len(wanted)} functions; not of {some(lacking)}.", **details
-        )
+        return inconclusive(
+            f"A previous version is kept of {len(wanted) - len(lacking)} of {len(wanted)} functions; not of {some(lacking)}. "
+            "What was not archived before it was replaced cannot come back from here.", **details
+        )  # fmt: skip
     return passed(f"A previous version is kept of all {len(wanted)} functions.", **details)
 
 

@@ -37,6 +37,27 @@ class EncryptionSpec(Model):
     identity: Reference | None = None
 
 
+class BackupSpec(Model):
+    """How a snapshot's dump is taken and rehearsed. Time-outs in s.
+
+    `dsn`: a role that may read everything and bypasses RLS; without it `postgres.dsn`. `programs`: the folder of pg_dump and pg_restore,
+    where they are not found by themselves. `schemas`: those that are dumped; none named: the release's, and all others that are the
+    project's own. `schema_only`: schemas of the platform whose definitions a restored copy needs, not their rows.
+    `restorable_wait_s`: how long is waited for the platform's latest restorable moment to pass the snapshot's. `scratch`: a folder with
+    room for the dump, unencrypted for as long as it is made; its owner alone can read it.
+    """
+
+    dsn: Reference | None = None
+    programs: str = ""
+    schemas: tuple[str, ...] = ()
+    schema_only: tuple[str, ...] = ("auth",)
+    jobs: Annotated[int, Field(strict=True, ge=1, le=32)] = 2
+    timeout_s: Positive = 3600
+    table_timeout_s: Positive = 60
+    restorable_wait_s: NotNegative = 300
+    scratch: str = ""
+
+
 class PlatformSpec(Model):
     """The platform's management API."""
 
@@ -137,6 +158,7 @@ class Environment(Model):
     openehr: OpenehrSpec | None = None
     aws: AwsSpec | None = None
     encryption: EncryptionSpec | None = None
+    backup: BackupSpec = BackupSpec()
     probe_values: dict[str, TextOrReference] = Field(default_factory=dict)
     variable_values: dict[str, Reference] = Field(default_factory=dict)
     window: WindowSpec = WindowSpec()

@@ -54,7 +54,7 @@ def require_references(environment: Environment, root: Path) -> None:
     """
     missing: dict[str, list[str]] = {}
     for key, reference in environment.references():
-        if key == "postgres.write_dsn" or key.startswith(("encryption.", "variable_values.", "notify")):
+        if key in ("postgres.write_dsn", "backup.dsn") or key.startswith(("encryption.", "variable_values.", "notify")):
             continue
         try:
             reference.resolve(root)

@@ -28,6 +28,8 @@ FILE_NAME = "results.json"
 JOURNAL_NAME = "journal.jsonl"
 NOTEBOOK_NAME = "notebook.ipynb"
 REPORT_NAME = "report.html"
+NO_PHASES = ("actions", "archives", "backups", "documents")
+"""Folders of a deployment that hold no runs."""
 UNFINISHED_FIX = "Read the reason, mend its cause, and run the phase again."
 
 
@@ -180,7 +182,7 @@ def read_run(folder: Path) -> Run:
 def read_runs(deployment: Deployment) -> list[Run]:
     """Every run of *deployment*, newest first."""
     folders = [
-        run for phase in deployment.folder.iterdir() if phase.is_dir() and not phase.name.startswith(".")
+        run for phase in deployment.folder.iterdir() if phase.is_dir() and not phase.name.startswith(".") and phase.name not in NO_PHASES
         for run in phase.iterdir() if run.is_dir() and not run.name.startswith(".")
     ]  # fmt: skip
     return [read_run(folder) for folder in sorted(folders, key=lambda folder: (folder.name, folder.parent.name), reverse=True)]

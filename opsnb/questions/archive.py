@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import pandas as pd
 
+from opsnb.actions import snapshot
 from opsnb.checks.contacts import contact_row
 from opsnb.config import Reference, text_of
 from opsnb.errors import ReferenceError_
@@ -82,6 +84,45 @@ class ArchiveQuestions(Base):
         ]  # fmt: skip
         return told("release", "monitoring schedule", rows, "period", "runs", "number", "state")
 
+    def snapshots(self) -> Facts:
+        """The snapshots of this deployment, newest first, each with what its newest rehearsal found."""
+        rows = []
+        for kept in snapshot.all_kept(self.deployment):
+            found = snapshot.newest_rehearsal(kept) or {}
+            tables = kept.tables.values()
+            broken = [*found.get("differing", ()), *found.get("not_restored", ()), *(each["object"] for each in found.get("catalogue", ()))]
+            rows.append(
+                (kept.name, pd.Timestamp(kept.at), len(tables), sum(int(each["rows"] or 0) for each in tables),
+                 sum(each["fingerprint"] is None for each in tables), pd.Timestamp(found["ended_at"]) if found else None,
+                 found.get("whole"), ", ".join(broken), sum(found["seconds"].values()) if found else None)
+            )  # fmt: skip
+        columns = ("snapshot", "at", "tables", "rows", "unknown", "rehearsed", "whole", "differing", "seconds")
+        return told("archive", "snapshots of this deployment and their rehearsals", rows, *columns)
+
+    def snapshot_at(self) -> datetime | None:
+        """T0 of the newest snapshot; None where none was taken."""
+        kept = snapshot.newest_kept(self.deployment)
+        return kept.at if kept else None
+
+    def rehearsal_steps(self) -> Facts:
+        """Each step of the newest rehearsal with its seconds: step, seconds."""
+        kept = snapshot.newest_kept(self.deployment)
+        found = snapshot.newest_rehearsal(kept) if kept else None
+        rows = list(found["seconds"].items()) if found else []
+        return told("archive", "steps of the newest rehearsal", rows, "step", "seconds")
+
+    def not_covered(self) -> Facts:
+        """What no backup holds: what, how many, and how it is kept instead."""
+        kept = snapshot.newest_kept(self.deployment)
+        said = kept.data["not_covered"] if kept else {}
+        rows = [
+            ("functions", _number(said.get("functions")), "opsnb functions archive, before deploying"),
+            ("values of variables", _number(said.get("secrets")), "the operator's own store of secrets; names and digests are kept"),
+            ("files in storage", None, "a copy of the buckets' objects"),
+            ("passwords of roles", _number(said.get("roles")), "the operator's own store of secrets"),
+        ]
+        return told("archive", "what no backup covers", rows, "what", "number", "kept how")
+
     def open_items(self) -> Facts:
         """Every item of the runbook that nothing has answered with PASS or WARN yet, and how it is closed."""
         settled = {
@@ -95,6 +136,10 @@ class ArchiveQuestions(Base):
             if item.id not in settled and item.id not in closed and not (item.phase == "rollback" and item.kind == "attest")
         ]
         return told("archive", "items of the runbook without PASS or WARN", rows, "item", "phase", "closed by", "what")
+
+
+def _number(said: object) -> int | None:
+    return len(said) if isinstance(said, list) else said if isinstance(said, int) else None
 
 
 def _worst(results: Iterable[CheckResult]) -> str:

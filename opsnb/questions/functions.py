@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pandas as pd
 
+from opsnb.actions import functions_archive
 from opsnb.checks import audit
 from opsnb.checks.credentials import shape_of
 from opsnb.checks.scanner import scan
+from opsnb.config import settings
 from opsnb.errors import ReferenceError_, SourceError, UsageError
 from opsnb.evidence import manifest
 from opsnb.facts import Facts, asked
@@ -88,8 +90,9 @@ class FunctionQuestions(Base):
         return ask()
 
     def function_archive(self) -> Facts:
-        """The kept sources of earlier versions: slug, version, sha256, bytes. None is kept yet."""
-        return told("archive", "kept sources of earlier versions", [], "slug", "version", "sha256", "bytes")
+        """The kept sources of the functions, one row per function and archive of this environment, newest first; whole ones only."""
+        kept = functions_archive.archived(settings().reports_folder(self.root), self.environment.name)
+        return Facts(kept.source, kept.question, kept.seconds, answer=kept.table[kept.table["whole"].fillna(False).astype(bool)])
 
     def function_sources(self) -> Facts:
         """Places in the deployed sources that look like credentials: path, line, kind. `extra` says what was looked at."""

@@ -94,6 +94,21 @@ class Supabase:
         facts.extra["files"] = found
         return facts
 
+    def function_bundle(self, slug: str) -> Facts:
+        """One row: bytes, sha256 of the bundle the platform runs. `extra["content"]` holds it, which is never shown."""
+        found: dict[str, bytes] = {}
+
+        @asked(SOURCE)
+        def ask() -> tuple[str, pd.DataFrame]:
+            path = f"{self._project}/functions/{quote(slug, safe='')}/body"
+            found["content"] = self._http.get(path, missing=f"{slug} is not deployed").content
+            row = (len(found["content"]), hashlib.sha256(found["content"]).hexdigest())
+            return f"GET {path}", pd.DataFrame([row], columns=["bytes", "sha256"]).astype({"bytes": "Int64", "sha256": "string"})
+
+        facts = ask()
+        facts.extra.update(found)
+        return facts
+
     @asked(SOURCE)
     def secrets(self) -> tuple[str, pd.DataFrame]:
         """One row per variable: name, digest (confidential: SHA-256 of the value), updated_at."""

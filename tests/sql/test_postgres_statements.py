@@ -25,6 +25,9 @@ API_ROLES = ["anon", "authenticated"]
 
 PARAMS: dict[str, dict[str, Any]] = {
     "server": {},
+    "login_roles": {},
+    "snapshot_moment": {},
+    "snapshot_tables": {"schemas": SCHEMAS},
     "relations": {"schemas": SCHEMAS},
     "columns": {"schemas": SCHEMAS},
     "routines": {"schemas": SCHEMAS},
@@ -192,7 +195,7 @@ def test_header_is_true(admin: psycopg.Connection[Any], name: str) -> None:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_order_is_total(name: str) -> None:
     """Every statement that can answer several rows says their order."""
-    one_row = {"server", "database_size", "response_time", "record_updates"}
+    one_row = {"server", "snapshot_moment", "database_size", "response_time", "record_updates"}
     assert ("order by" in statement(name)) or name in one_row
 
 

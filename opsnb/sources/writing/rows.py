@@ -173,6 +173,10 @@ class Transaction:
         rows = self._connection.execute(statement).fetchall()
         return [list(column) for column in zip(*rows, strict=True)]
 
+    def heartbeat(self) -> None:
+        """Writes a message into the write-ahead log that changes no table; its commit is a moment that can be restored."""
+        self._one("select pg_catalog.pg_logical_emit_message(true, 'opsnb', 'heartbeat')::text")
+
     def delete(self, rows: Sequence[tuple[Table, Keys]]) -> list[int]:
         """Deletes rows of tables in one statement, in which they may refer to each other; how many of each."""
         parts, counts = [], []

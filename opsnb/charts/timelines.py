@@ -1,0 +1,66 @@
+"""Charts of what was done when, and how long each step took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from opsnb.charts.base import (
+    BLUE,
+    VERDICT_COLOURS,
+    as_list,
+    bar_height,
+    empty_figure,
+    needs_columns,
+    new_figure,
+)
+from opsnb.verdicts import Verdict
+
+
+def phase_timeline(phases: pd.DataFrame) -> go.Figure:
+    """What ran when, and how did it end? Columns: phase, started, ended (times), verdict (a Verdict or a gate's word)."""
+    title = "When did each phase run, and how did it end?"
+    if phases.empty:
+        return empty_figure(title, "no phase has been run")
+    needs_columns(phases, "phase", "started", "ended", "verdict")
+    order = list(dict.fromkeys(phases.sort_values("started")["phase"]))[::-1]
+    figure = new_figure(title, height=bar_height(len(order)))
+    for verdict, part in phases.groupby(phases["verdict"].astype(str), sort=True):
+        x: list[Any] = []
+        y: list[Any] = []
+        for phase, started, ended in zip(part["phase"], part["started"], part["ended"], strict=True):
+            x += [started, ended, None]  # the gap between two phases is no line
+            y += [phase, phase, None]
+        figure.add_scatter(
+            x=x, y=y, mode="lines+markers", name=str(verdict), line={"color": _verdict_colour(str(verdict)), "width": 10},
+            marker={"size": 8}, connectgaps=False, hovertemplate="%{y}: %{x}",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="time (UTC)")
+    return figure.update_yaxes(categoryorder="array", categoryarray=order).update_layout(showlegend=True)
+
+
+_GATES = {"passed": Verdict.PASS, "held": Verdict.INCONCLUSIVE, "unmeasured": Verdict.ERROR, "failed": Verdict.FAIL}
+
+
+def _verdict_colour(word: str) -> str:
+    verdict = _GATES.get(word) or (Verdict(word) if word in set(Verdict) else Verdict.NOT_APPLICABLE)
+    return VERDICT_COLOURS[verdict]
+
+
+def steps_taken(steps: pd.DataFrame, *, limit_s: float | None = None) -> go.Figure:
+    """How long did each step take? Columns: step, seconds; in the order of the rows, with their sum and what is allowed in the title."""
+    title = "How long did each step take?"
+    if steps.empty:
+        return empty_figure(title, "no step was taken")
+    needs_columns(steps, "step", "seconds")
+    order = list(steps["step"])[::-1]
+    total = float(steps["seconds"].sum())
+    allowed = f", {limit_s:g} s are allowed" if limit_s else ""
+    figure = new_figure(title, height=bar_height(len(order)))
+    figure.add_bar(
+        x=as_list(steps["seconds"]), y=as_list(steps["step"]), orientation="h", marker={"color": BLUE}, hovertemplate="%{y}: %{x:.2f} s",
+    )  # fmt: skip
+    figure.update_xaxes(title_text=f"seconds ({total:.1f} s in all{allowed})", rangemode="tozero")
+    return figure.update_yaxes(categoryorder="array", categoryarray=order)
