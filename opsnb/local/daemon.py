@@ -148,10 +148,11 @@ async def serve(folder: Path, port: int | None) -> None:
     import uvicorn
 
     from opsnb.local import app as application
-    from opsnb.local import seed
+    from opsnb.local import backups_api, seed
     from opsnb.local.identity import Identity
     from opsnb.local.logbook import LogBook
     from opsnb.local.pglog import PostgresLog
+    from opsnb.local.recovery import Backups
     from opsnb.local.state import Context
     from opsnb.local.store import FunctionStore
 
@@ -171,7 +172,8 @@ async def serve(folder: Path, port: int | None) -> None:
     except BaseException:
         bound.close()
         raise
-    context = Context(folder, identity, store, logbook, cluster, base_url)
+    backups = Backups(cluster)
+    context = Context(folder, identity, store, logbook, cluster, base_url, backups=backups)
     context.postgres_log = PostgresLog(cluster.folder / "log", logbook, folder / "platform" / "postgres_log.json")
     background: list[asyncio.Task[Any]] = []
     try:
@@ -194,6 +196,7 @@ async def serve(folder: Path, port: int | None) -> None:
         write_private(context.run / "daemon.json", json.dumps(daemon).encode())
         background = [asyncio.create_task(renew_token(context)), asyncio.create_task(context.postgres_log.follow())]
         await asyncio.sleep(SETTLE_S)
+        background.append(asyncio.create_task(backups_api.keep(context, backups)))
         application.warm(context)
         if context.traffic is not None and not serving.done():
             await context.traffic.start()
@@ -202,6 +205,8 @@ async def serve(folder: Path, port: int | None) -> None:
         for task in background:
             task.cancel()
         await _close_parts(context)
+        if context.restoring is not None:
+            await context.restoring
         await asyncio.to_thread(cluster.stop)
         with contextlib.suppress(OSError):
             context.postgres_log.look()
@@ -212,11 +217,15 @@ def _start_cluster(folder: Path) -> Any:
     """The running cluster, made and filled where it is new; on its last port where that is free."""
     from opsnb.local import database
     from opsnb.local.cluster import Cluster
+    from opsnb.local.recovery import Backups
 
     cluster = Cluster(folder / "pg")
+    backups = Backups(cluster)
+    backups.mend()
     cluster.initdb()
     cluster.start()
-    database.build(cluster)
+    if database.build(cluster):
+        backups.clear()
     return cluster
 
 
