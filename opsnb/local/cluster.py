@@ -186,6 +186,7 @@ class Cluster:
                 raise ClusterError(f"PostgreSQL did not start within {timeout_s:.0f} s; its own words are in {output}")
             if self._status() == "ready":
                 self._server = server
+                self._wake_checkpointer()
                 return True
             time.sleep(POLL_S)
         if not _is_free(port):
@@ -193,6 +194,13 @@ class Cluster:
         raise ClusterError(
             f"PostgreSQL did not start; its own words are in {self.log}. Its data is synthetic: remove {self.folder} to have it made anew"
         )
+
+    def _wake_checkpointer(self) -> None:
+        """It went to sleep while the server was starting, and would not look at archive_timeout before its first checkpoint."""
+        for pid in self._processes():
+            with suppress(OSError):
+                if b"checkpointer" in Path("/proc", str(pid), "cmdline").read_bytes():
+                    _signal(pid, signal.SIGHUP)
 
     def _end_leftovers(self) -> None:
         """Ends every process of this data folder, politely first, and removes a lock file nobody holds."""
