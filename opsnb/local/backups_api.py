@@ -56,10 +56,18 @@ async def _restore(context: Context, backups: Backups, target: int, changing: as
     async with changing:
         try:
             await asyncio.to_thread(backups.restore, target)
+            await _open_anew(context)
             context.way_back = ""
         except Exception as error:
             context.way_back = "RESTORE_FAILED"
             _say(f"the database was not taken back to {target}", error)
+
+
+async def _open_anew(context: Context) -> None:
+    """A pool that lost its server waits longer with every attempt to connect again: the platform's is made anew."""
+    if context.rest is not None:
+        await context.rest.close()
+        await context.rest.open()
 
 
 async def keep(context: Context, backups: Backups) -> None:
