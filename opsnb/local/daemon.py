@@ -204,9 +204,9 @@ async def serve(folder: Path, port: int | None) -> None:
     finally:
         for task in background:
             task.cancel()
-        await _close_parts(context)
         if context.restoring is not None:
             await context.restoring
+        await _close_parts(context)
         await asyncio.to_thread(cluster.stop)
         with contextlib.suppress(OSError):
             context.postgres_log.look()
