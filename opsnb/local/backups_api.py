@@ -44,12 +44,23 @@ async def restore_pitr(request: Request, context: Context) -> Response:
     if context.way_back == "RESTORING":
         raise Problem(400, "The project is being restored.")
     try:
-        backups.restorable(target)
+        backups.promise(target)
     except NotRestorable as refused:
         raise Problem(400, str(refused)) from None
-    context.way_back = "RESTORING"
-    context.restoring = asyncio.create_task(_restore(context, backups, target, request.app.state.changing))
+    _begin(context, backups, target, request.app.state.changing)
     return Response(status_code=201)
+
+
+def resume(context: Context, backups: Backups, changing: asyncio.Lock) -> None:
+    """Goes on with the restore that was answered with 201 and that an earlier daemon did not live to end."""
+    target = backups.promised()
+    if target is not None:
+        _begin(context, backups, target, changing)
+
+
+def _begin(context: Context, backups: Backups, target: int, changing: asyncio.Lock) -> None:
+    context.way_back = "RESTORING"
+    context.restoring = asyncio.create_task(_restore(context, backups, target, changing))
 
 
 async def _restore(context: Context, backups: Backups, target: int, changing: asyncio.Lock) -> None:

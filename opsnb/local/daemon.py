@@ -186,7 +186,8 @@ async def serve(folder: Path, port: int | None) -> None:
         def stop() -> None:
             server.should_exit = True
 
-        config.app = application.create_app(context, stop=stop)
+        config.app = served = application.create_app(context, stop=stop)
+        backups_api.resume(context, backups, served.state.changing)
         write_run_files(context, identity.issue(PROVIDER_UID))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         while not server.started and not serving.done():

@@ -4,7 +4,8 @@ Under ``<cluster>/archive``: `bases/<epoch s>` is a copy of the data folder that
 `wal/` holds the log since the oldest of them, written there by the server itself (postgres/postgresql.conf).
 
 A recovery is made ready beside the running server, which is stopped only to change the folders over. The folder it had stays until
-the recovered server answers, and comes back where it does not. An interrupted recovery goes on at the next start.
+the recovered server answers, and comes back where it does not. What was promised is kept: a recovery that was interrupted, or not
+even begun, goes on at the next start.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import psycopg
 
 from opsnb.errors import OpsnbError
 from opsnb.local.cluster import HOST, SUPERUSER, Cluster, ClusterError
+from opsnb.local.store import write_private
 
 RECOVERY_TIMEOUT_S = 600.0
 ARCHIVING_TIMEOUT_S = 15.0
@@ -60,6 +62,7 @@ class Backups:
         self._wal = cluster.archive / "wal"
         self._before = cluster.folder / "data.before"
         self._restoring = cluster.folder / "data.restoring"
+        self._promise = cluster.folder / "restore-target"
         self._one = threading.Lock()
 
     # What there is
@@ -129,6 +132,7 @@ class Backups:
     def clear(self) -> None:
         """Forgets every backup: what they are of is no more."""
         with self._one:
+            self._promise.unlink(missing_ok=True)
             shutil.rmtree(self._cluster.archive, ignore_errors=True)
 
     def _write_on(self) -> None:
@@ -164,34 +168,55 @@ class Backups:
             raise NotRestorable(f"The recovery time target must be from {window[0]} to {window[1]} ({utc(window[0])} to {utc(window[1])}).")
         return max(base for base in self.bases() if base.at <= target)
 
+    def promise(self, target: int) -> None:
+        """Notes that `restore` will be called with *target*, or was to be. Raises NotRestorable outside the window."""
+        self.restorable(target)
+        write_private(self._promise, str(target).encode())
+
+    def promised(self) -> int | None:
+        """The target of a restore that was promised and is not at its end."""
+        try:
+            return int(self._promise.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def restore(self, target: int) -> None:
         """Takes the whole cluster back to *target* (epoch s): every commit up to that second, none after it. Its connections end.
 
         Raises NotRestorable outside the window, and ClusterError where recovery does not work: then it is as it was before.
         """
         with self._one:
-            base = self.restorable(target)
-            self._running()
-            with suppress(psycopg.Error, OSError):  # a server that is beyond starting has its log in the archive all the same
-                self._write_on()
-            shutil.rmtree(self._restoring, ignore_errors=True)
-            shutil.copytree(base.folder, self._restoring, symlinks=True)
-            self._prepare(target)
-            self._cluster.stop()
-            known = set(self._wal.iterdir())
-            for later in self.bases():
-                if later.at > target:  # of what is being undone
-                    shutil.rmtree(later.folder, ignore_errors=True)
-            self._cluster.data.rename(self._before)
-            self._restoring.rename(self._cluster.data)
             try:
-                self._recover()
-            except ClusterError:
-                self._put_back(known)
-                raise
+                self._restore(target)
+            finally:  # also where it failed: that was said
+                self._promise.unlink(missing_ok=True)
+
+    def _restore(self, target: int) -> None:
+        base = self.restorable(target)
+        self._running()
+        with suppress(psycopg.Error, OSError):  # a server that is beyond starting has its log in the archive all the same
+            self._write_on()
+        shutil.rmtree(self._restoring, ignore_errors=True)
+        shutil.copytree(base.folder, self._restoring, symlinks=True)
+        self._prepare(target)
+        self._cluster.stop()
+        known = set(self._wal.iterdir())
+        for later in self.bases():
+            if later.at > target:  # of what is being undone
+                shutil.rmtree(later.folder, ignore_errors=True)
+        self._cluster.data.rename(self._before)
+        self._restoring.rename(self._cluster.data)
+        try:
+            self._recover()
+        except ClusterError:
+            self._put_back(known)
+            raise
 
     def mend(self) -> None:
-        """Called before the cluster is started: ends, or goes on with, a recovery that its process did not live to end."""
+        """Called before the cluster is started: ends a recovery that its process did not live to end, if the folders were changed over.
+
+        Where they were not yet, or where it fails, everything is as before the recovery, and `promised` still tells of it.
+        """
         with self._one:
             shutil.rmtree(self._restoring, ignore_errors=True)
             if not self._before.exists():
@@ -201,6 +226,7 @@ class Backups:
                 return
             try:
                 self._recover()
+                self._promise.unlink(missing_ok=True)
             except ClusterError:
                 self._put_back(set(self._wal.iterdir()))
 
