@@ -121,7 +121,7 @@ class Backups:
                 environment=password,
             )  # fmt: skip
             at = math.ceil(time.time())
-            time.sleep(at - time.time() + 0.01)
+            time.sleep(max(0.0, at - time.time()) + 0.01)
             self._write_on()
             self._wait_until_archived(at)
             base = Base(at, self._bases / str(at))
