@@ -96,6 +96,7 @@ async def repair(request: Request, context: Context) -> Response:
     async with request.app.state.changing:
         if await context.database_error():
             await asyncio.to_thread(context.cluster.start)
+        context.way_back = ""
     return JSONResponse({"database": await context.database_error()})
 
 
@@ -141,6 +142,7 @@ async def renew(context: Context) -> None:
         await context.traffic.stop()
     await context.calm()
     context.third_party = True
+    context.way_back = ""
     if context.run.is_dir():  # a fault may have handed over another token
         write_private(context.run / "provider_token", f"{context.identity.issue(PROVIDER_UID)}\n".encode())
     if context.gateway is not None:

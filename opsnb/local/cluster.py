@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -47,7 +47,7 @@ class ClusterError(OpsnbError):
 
 
 class Cluster:
-    """One PostgreSQL 18 cluster under *folder*: `data/`, `log/` (JSON lines), passwords and the port it used last.
+    """One PostgreSQL 18 cluster under *folder*: `data/`, `log/` (JSON lines), `archive/`, passwords and the port it used last.
 
     One process looks after a cluster. Starting it ends whatever an earlier owner left running in the same folder.
     """
@@ -56,6 +56,7 @@ class Cluster:
         self.folder = folder.absolute()
         self.data = self.folder / "data"
         self.log = self.folder / "log"
+        self.archive = self.folder / "archive"
         self._server: subprocess.Popen[bytes] | None = None
 
     def initdb(self) -> bool:
@@ -63,27 +64,31 @@ class Cluster:
         with self._alone():
             if (self.data / "PG_VERSION").exists():
                 return False
-            self._private_folder(self.log)
+            self.private_folder(self.log)
             making = self.folder / "data.making"
-            shutil.rmtree(making, ignore_errors=True)
-            self._private_folder(making)
+            for old in (making, self.archive):  # an archive is of the cluster it was made of
+                shutil.rmtree(old, ignore_errors=True)
+            self.private_folder(making)
             password = self.folder / "superuser-password"
             try:
                 _write(password, self._passwords()[SUPERUSER], owner=self._owner())
-                self._initdb(
-                    "--pgdata", str(making), "--username", SUPERUSER, "--pwfile", str(password), "--auth", "scram-sha-256",
+                self.run(
+                    "the cluster could not be made", "initdb", "--pgdata", str(making),
+                    "--username", SUPERUSER, "--pwfile", str(password), "--auth", "scram-sha-256",
                     "--encoding", "UTF8", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C",
-                    "--no-instructions", "--no-sync", "--set", "dynamic_shared_memory_type=posix", "--set", "timezone=UTC",
+                    "--no-instructions", "--no-sync", "--wal-segsize", "1",
+                    "--set", "dynamic_shared_memory_type=posix", "--set", "timezone=UTC",
                 )  # fmt: skip
             finally:
                 password.unlink(missing_ok=True)
             making.rename(self.data)
             return True
 
-    def start(self, port: int | None = None) -> int:
+    def start(self, port: int | None = None, *, timeout_s: float = START_TIMEOUT_S) -> int:
         """Starts the server and returns its port: *port*, else the last one where it is free, else any free one.
 
-        Raises ClusterError where *port* is taken or the server does not come up.
+        Comes back when the server takes statements, also where it has to recover first. Raises ClusterError where *port*
+        is taken or the server does not come up.
         """
         with self._alone():
             if not (self.data / "PG_VERSION").exists():
@@ -96,7 +101,7 @@ class Cluster:
                 raise ClusterError(f"port {port} of {HOST} is taken; choose another, or none for any free one")
             for attempt in range(attempts):
                 wanted = port if port is not None else self._free_port(reuse=attempt == 0)
-                if self._launch(wanted):
+                if self._launch(wanted, timeout_s):
                     _write(self.folder / "port", str(wanted))
                     return wanted
             raise ClusterError(f"PostgreSQL found no free port in {attempts} attempts; try again, or choose one")
@@ -136,37 +141,52 @@ class Cluster:
             raise ClusterError(f"the embedded PostgreSQL has no program {name}")
         return path
 
-    # Starting and ending
-
-    def _initdb(self, *arguments: str) -> None:
-        output = self.log / "initdb.log"
+    def run(self, failure: str, program: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        """Runs *program* of PostgreSQL as the server's user to its end. Raises ClusterError: *failure* and the program's last words."""
+        output = self.log / f"{program}.log"
         output.unlink(missing_ok=True)
         with output.open("wb") as said:
-            code = self._spawn("initdb", *arguments, said=said).wait()
+            code = self._spawn(program, *arguments, said=said, environment=environment).wait()
         if code != 0:
             said_last = output.read_text(errors="replace").strip().splitlines()[-1:]
-            raise ClusterError(f"the cluster could not be made: {' '.join(said_last) or f'exit code {code}'}; all of it is in {output}")
+            raise ClusterError(f"{failure}: {' '.join(said_last) or f'exit code {code}'}; all of it is in {output}")
 
-    def _launch(self, port: int) -> bool:
+    def private_folder(self, folder: Path) -> None:
+        """Makes *folder*, where it is not there, so that the server's user alone can read and write it."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if (owner := self._owner()) is not None:
+            os.chown(folder, *owner)
+
+    def hand_over(self, folder: Path) -> None:
+        """Gives *folder* and everything in it to the server's user."""
+        if (owner := self._owner()) is not None:
+            for place, folders, files in os.walk(folder):
+                for name in (".", *folders, *files):
+                    os.chown(Path(place, name), *owner, follow_symlinks=False)
+
+    # Starting and ending
+
+    def _launch(self, port: int, timeout_s: float) -> bool:
         """Whether the server came up on *port*; False only where another program took the port meanwhile."""
         settings = (_CONFIGURATION / "postgresql.conf").read_text(encoding="utf-8")
         _write(self.data / "postgresql.conf", f"{settings}\nport = {port}\n", owner=self._owner())
         _write(self.data / "pg_hba.conf", (_CONFIGURATION / "pg_hba.conf").read_text(encoding="utf-8"), owner=self._owner())
-        self._private_folder(self.log)
+        self.private_folder(self.log)
         for old in sorted(self.log.glob("postgres-*.json"))[:-LOGS_KEPT]:
             old.unlink(missing_ok=True)
         output = self.log / "start.log"
         output.unlink(missing_ok=True)
         with output.open("wb") as said:
             server = self._spawn("postgres", "-D", str(self.data), said=said)
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while server.poll() is None:
             if time.monotonic() > deadline:
                 server.kill()
                 server.wait()
-                raise ClusterError(f"PostgreSQL did not start within {START_TIMEOUT_S:.0f} s; its own words are in {output}")
+                raise ClusterError(f"PostgreSQL did not start within {timeout_s:.0f} s; its own words are in {output}")
             if self._status() == "ready":
                 self._server = server
+                self._wake_checkpointer()
                 return True
             time.sleep(POLL_S)
         if not _is_free(port):
@@ -174,6 +194,13 @@ class Cluster:
         raise ClusterError(
             f"PostgreSQL did not start; its own words are in {self.log}. Its data is synthetic: remove {self.folder} to have it made anew"
         )
+
+    def _wake_checkpointer(self) -> None:
+        """It went to sleep while the server was starting, and would not look at archive_timeout before its first checkpoint."""
+        for pid in self._processes():
+            with suppress(OSError):
+                if b"checkpointer" in Path("/proc", str(pid), "cmdline").read_bytes():
+                    _signal(pid, signal.SIGHUP)
 
     def _end_leftovers(self) -> None:
         """Ends every process of this data folder, politely first, and removes a lock file nobody holds."""
@@ -255,7 +282,9 @@ class Cluster:
         entry = pwd.getpwnam(SERVER_USER)
         return entry.pw_uid, entry.pw_gid
 
-    def _spawn(self, program: str, *arguments: str, said: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, program: str, *arguments: str, said: IO[bytes], environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Starts *program* as the server's user, in a session of its own: a Ctrl-C at the terminal is not for it."""
         command = [str(self.binary(program)), *arguments]
         owner = self._owner()
@@ -273,13 +302,9 @@ class Cluster:
             reach = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")  # walks and reads, writes nothing
             command = [setpriv, *who, *reach, "--", *command]
         return subprocess.Popen(
-            command, cwd=self.folder, env=_ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True, **become
-        )
-
-    def _private_folder(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        if (owner := self._owner()) is not None:
-            os.chown(folder, *owner)
+            command, cwd=self.folder, env={**_ENVIRONMENT, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            start_new_session=True, **become,
+        )  # fmt: skip
 
     def _passwords(self) -> dict[str, str]:
         kept = self.folder / "passwords.json"

@@ -148,10 +148,11 @@ async def serve(folder: Path, port: int | None) -> None:
     import uvicorn
 
     from opsnb.local import app as application
-    from opsnb.local import seed
+    from opsnb.local import backups_api, seed
     from opsnb.local.identity import Identity
     from opsnb.local.logbook import LogBook
     from opsnb.local.pglog import PostgresLog
+    from opsnb.local.recovery import Backups
     from opsnb.local.state import Context
     from opsnb.local.store import FunctionStore
 
@@ -171,7 +172,8 @@ async def serve(folder: Path, port: int | None) -> None:
     except BaseException:
         bound.close()
         raise
-    context = Context(folder, identity, store, logbook, cluster, base_url)
+    backups = Backups(cluster)
+    context = Context(folder, identity, store, logbook, cluster, base_url, backups=backups)
     context.postgres_log = PostgresLog(cluster.folder / "log", logbook, folder / "platform" / "postgres_log.json")
     background: list[asyncio.Task[Any]] = []
     try:
@@ -184,7 +186,8 @@ async def serve(folder: Path, port: int | None) -> None:
         def stop() -> None:
             server.should_exit = True
 
-        config.app = application.create_app(context, stop=stop)
+        config.app = served = application.create_app(context, stop=stop)
+        backups_api.resume(context, backups, served.state.changing)
         write_run_files(context, identity.issue(PROVIDER_UID))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         while not server.started and not serving.done():
@@ -194,6 +197,7 @@ async def serve(folder: Path, port: int | None) -> None:
         write_private(context.run / "daemon.json", json.dumps(daemon).encode())
         background = [asyncio.create_task(renew_token(context)), asyncio.create_task(context.postgres_log.follow())]
         await asyncio.sleep(SETTLE_S)
+        background.append(asyncio.create_task(backups_api.keep(context, backups)))
         application.warm(context)
         if context.traffic is not None and not serving.done():
             await context.traffic.start()
@@ -201,6 +205,8 @@ async def serve(folder: Path, port: int | None) -> None:
     finally:
         for task in background:
             task.cancel()
+        if context.restoring is not None:
+            await context.restoring
         await _close_parts(context)
         await asyncio.to_thread(cluster.stop)
         with contextlib.suppress(OSError):
@@ -212,11 +218,15 @@ def _start_cluster(folder: Path) -> Any:
     """The running cluster, made and filled where it is new; on its last port where that is free."""
     from opsnb.local import database
     from opsnb.local.cluster import Cluster
+    from opsnb.local.recovery import Backups
 
     cluster = Cluster(folder / "pg")
+    backups = Backups(cluster)
+    backups.mend()
     cluster.initdb()
     cluster.start()
-    database.build(cluster)
+    if database.build(cluster):
+        backups.clear()
     return cluster
 
 

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from opsnb.local import analytics, functions_api, query
+from opsnb.local import analytics, backups_api, functions_api, query
 from opsnb.local.answers import Problem, RateLimits, json_body
 from opsnb.local.identity import ISSUER
 from opsnb.local.state import REGION, Context
@@ -82,8 +82,7 @@ def routes(limits: RateLimits | None = None) -> list[BaseRoute]:
         ("GET", f"{project}/config/database/pooler", pooler),
         ("GET", f"{project}/config/database/pgbouncer", pgbouncer),
         ("GET", f"{project}/config/database/postgres", postgres_config),
-        ("GET", f"{project}/database/backups", backups),
-        ("POST", f"{project}/database/backups/restore-pitr", restore_pitr),
+        *[(method, f"{project}{path}", handler) for method, path, handler in backups_api.TABLE],
         *[(method, f"{project}{path}", handler) for method, path, handler in functions_api.TABLE],
         *[(method, f"{project}{path}", handler) for method, path, handler in query.TABLE],
         *[(method, f"{project}{path}", handler) for method, path, handler in analytics.TABLE],
@@ -110,7 +109,7 @@ async def projects(_request: Request, context: Context) -> Response:
 
 
 async def get_project(_request: Request, context: Context) -> Response:
-    """The project, unhealthy while its database does not answer."""
+    """The project: unhealthy while its database does not answer, on its way back while it is restored."""
     return JSONResponse(await _project(context))
 
 
@@ -120,6 +119,7 @@ async def _project(context: Context) -> dict[str, Any]:
         version, status = str(told["version"]), "ACTIVE_HEALTHY"
     except (psycopg.Error, OSError, TimeoutError):
         version, status = "", "ACTIVE_UNHEALTHY"
+    status = context.way_back or status
     return {
         "id": context.project_ref,
         "ref": context.project_ref,
@@ -341,22 +341,6 @@ async def postgres_config(_request: Request, context: Context) -> Response:
     )
     read: dict[str, Callable[[str], Any]] = {"text": str, "integer": int, "boolean": "on".__eq__}
     return JSONResponse({row["name"]: read[kinds[row["name"]]](row["value"]) for row in told})
-
-
-# -- backups
-
-
-async def backups(_request: Request, _context: Context) -> Response:
-    """None yet. ``walg_enabled`` without a backup is what the platform says of a fresh project, too."""
-    return JSONResponse({"region": REGION, "walg_enabled": True, "pitr_enabled": False, "backups": [], "physical_backup_data": {}})
-
-
-async def restore_pitr(request: Request, _context: Context) -> Response:
-    """Refused, in the platform's words."""
-    body = await json_body(request, dict)
-    if not isinstance(body.get("recovery_time_target_unix"), int):
-        raise Problem(400, "recovery_time_target_unix must be an integer number")
-    raise Problem(400, "PITR is not enabled for this project.")
 
 
 def _dsn(context: Context) -> dict[str, str]:

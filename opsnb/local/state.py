@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opsnb.local.cluster import Cluster
     from opsnb.local.gateway import Gateway
     from opsnb.local.pglog import PostgresLog
+    from opsnb.local.recovery import Backups
     from opsnb.local.rest import RestDoor
     from opsnb.local.traffic import Traffic
 
@@ -37,7 +38,7 @@ class Context:
     """The running target. `folder` is ``<root>/.opsnb/local``; `base_url` ends without a slash.
 
     What may be None is so until the daemon has started it, and in tests of single parts. `third_party`: whether the platform trusts the
-    identity provider.
+    identity provider. `way_back`: RESTORING while the database is taken back (by `restoring`), RESTORE_FAILED after that failed, else ''.
     """
 
     folder: Path
@@ -50,6 +51,9 @@ class Context:
     rest: RestDoor | None = None
     gateway: Gateway | None = None
     traffic: Traffic | None = None
+    backups: Backups | None = None
+    way_back: str = ""
+    restoring: asyncio.Task[None] | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     project_ref: str = PROJECT_REF
     third_party: bool = True

@@ -314,11 +314,6 @@ def test_sql_that_fails_says_why_and_the_reader_cannot_write(api: httpx.Client) 
     assert run(api, "").status_code == 400
 
 
-def test_restoring_is_refused_as_the_platform_refuses_it(api: httpx.Client) -> None:
-    answer = api.post(f"{PROJECT}/database/backups/restore-pitr", json={"recovery_time_target_unix": 1707407047})
-    assert (answer.status_code, answer.json()) == (400, {"message": "PITR is not enabled for this project."})
-
-
 # -- logs
 
 
