@@ -23,13 +23,6 @@ NOT_AUTOMATED = {
     "MON-4",
     "H4-4",
     "H12-2",
-    "RB-1",
-    "RB-2",
-    "RB-3",
-    "RB-4",
-    "RB-8",
-    "RB-9",
-    "RB-10",
 }
 given_items = pytest.mark.skipif(not GIVEN.is_file(), reason="the list of items is not beside this checkout")
 

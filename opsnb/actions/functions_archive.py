@@ -101,6 +101,21 @@ def archived(reports: Path, environment: str) -> Facts:
     return Facts("archive", f"archives of functions of {environment}", 0.0, answer=table.sort_values("archived_at", ascending=False))
 
 
+def before(reports: Path, deployment: Deployment) -> dict[str, Path]:
+    """Slug → the archive that holds what ran before *deployment*: its own first one, else the newest of an earlier deployment."""
+    table = archived(reports, deployment.environment).table
+    opened = table["place"].map(lambda place: deployments.read_deployment(Path(str(place)).parents[1]).opened_at)
+    rows = table[opened <= deployment.opened_at].sort_values("archived_at", ascending=True)
+    own = deployment.folder / FOLDER
+    found: dict[str, Path] = {}
+    for row in rows.itertuples(index=False):
+        slug, place = str(row.slug), Path(str(row.place))
+        if slug in found and found[slug].parent == own:
+            continue  # later archives of the same deployment may hold what it deployed
+        found[slug] = place
+    return found
+
+
 def read(place: Path, slug: str) -> Source:
     """The function *slug* of the archive *place*, every file compared with its hash. ActionRefused where one is not as it was."""
     said = _manifest(place / MANIFEST)

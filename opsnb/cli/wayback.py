@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from opsnb import errors
 from opsnb.cli.capture import functions_app
-from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, err, out
+from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
 from opsnb.config import find_root, load_environment, load_release, require_references, settings
 from opsnb.evidence.display import seconds_text
 from opsnb.evidence.safe import printable
@@ -107,6 +108,49 @@ def functions_archive(
         table.add_row(str(row.slug), str(row.version), str(row.verify_jwt), str(row.files), str(row.sha256)[:16])
     out.print(table)
     out.print(str(place), soft_wrap=True)
+
+
+@app.command()
+def rollback(
+    environment: EnvironmentArgument,
+    apply: Annotated[bool, typer.Option("--apply", help="Walk the way back; without it the plan is printed and nothing changes.")] = False,
+    confirm: Annotated[str, typer.Option("--confirm", metavar="ENV", help="The environment's name, where nobody types it.")] = "",
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why it is taken back; kept with the deployment.")] = "",
+    deployment: DeploymentOption = "",
+) -> None:
+    """Plans the way back to the newest snapshot and, with --apply, walks it. Killed, it goes on where it was when it is given again.
+
+    Rows written since the snapshot are exported, encrypted, before they go. Exit: 0 done or planned, 1 a step could not be done.
+    """
+    from opsnb.actions.rollback import Rollback
+    from opsnb.execution import progress
+
+    root = find_root()
+    if apply and (confirm or not sys.stdin.isatty()):
+        confirm = confirmed(environment, confirm)
+    autostart(environment, root)
+    action = Rollback.open(environment, root=root, deployment=deployment)
+    with err.status("looking at what differs from the snapshot") as status:
+        planned = action.plan(lambda step: status.update(escape(step)))
+    out.print(progress.frame(planned.table, f"The way back to the snapshot {planned.snapshot}"))
+    for table in sorted({*planned.lost, *planned.back}):
+        lost, back = planned.lost.get(table, 0), planned.back.get(table, 0)
+        out.print(Text(f"  {table}: {lost:,} rows written since would be lost (exported first), {back:,} come back"))
+    for name in planned.gone:
+        out.print(Text(f"  gone: {printable(name)}"))
+    for name in planned.changed:
+        out.print(Text(f"  other than it was, and in the way: {printable(name)}", style="red"))
+    if not apply:
+        out.print("Nothing was changed.")
+        out.print(Text(f"To walk it: opsnb rollback {environment} --apply", style="dim"))
+        return
+    confirm = confirmed(environment, confirm)
+    with err.status("rollback") as status:
+        action.apply(confirm=confirm, why=why, progress=lambda step: status.update(escape(step)))
+    for step, seconds in action.seconds.items():
+        out.print(f"{step}: {seconds_text(seconds)}")
+    out.print(Text(f"Taken back in {seconds_text(sum(action.seconds.values()))}. Prove access again: opsnb run {environment} --phase rls "
+                   "--phase verify --phase rollback"), soft_wrap=True)  # fmt: skip
 
 
 def _restorable(said: dict[str, Any]) -> str:

@@ -69,10 +69,26 @@ class Action(Model):
     needs: tuple[str, ...] = ()
 
 
+class Switch(Model):
+    """Where the app's new behaviour is switched off: columns of the rows that *where* names (texts). JSON columns take JSON as text."""
+
+    table: str
+    set: dict[str, str] = Field(min_length=1)
+    where: dict[str, str] = Field(min_length=1)
+
+
+class RollbackSpec(Model):
+    """How a rollback goes. `switch`: the feature's row, None where a person switches it off; `message`: of `announcements`, for people."""
+
+    switch: Switch | None = None
+    message: str = ""
+
+
 class Actions(Model):
     """What each action needs."""
 
     cleanup: Action = Action()
+    rollback: RollbackSpec = RollbackSpec()
 
 
 class Period(Model):

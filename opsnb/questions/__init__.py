@@ -5,7 +5,8 @@ from opsnb.questions.before import BeforeQuestions
 from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
+from opsnb.questions.rollback import RollbackQuestions
 
 
-class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, BeforeQuestions):
+class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, BeforeQuestions, RollbackQuestions):
     """What a phase can be asked beside its sources. Mixed into `Phase`, which sets what `Base` declares."""

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -110,7 +111,7 @@ def test_a_snapshot_can_be_restored_whole(desk: Desk) -> None:
     assert desk.judged(now=datetime.now(UTC) + timedelta(hours=25)).verdict is Verdict.FAIL
     everything = b"".join(path.read_bytes() for path in desk.root.rglob("*") if path.is_file() and "reports" in path.parts)
     assert CANARY.encode() not in everything
-    assert not list(Path("/tmp").glob("opsnb-rehearsal-*"))
+    assert not list(Path(tempfile.gettempdir()).glob(f"opsnb-*-{os.getpid()}-*"))
 
 
 def test_what_is_restored_otherwise_fails(desk: Desk) -> None:

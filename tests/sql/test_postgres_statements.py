@@ -26,6 +26,10 @@ API_ROLES = ["anon", "authenticated"]
 PARAMS: dict[str, dict[str, Any]] = {
     "server": {},
     "login_roles": {},
+    "rewind_columns": {"schema": "clinic", "name": "notes"},
+    "rewind_key": {"schema": "clinic", "name": "notes"},
+    "rewind_order": {},
+    "rewind_triggers": {"schema": "clinic", "name": "notes"},
     "snapshot_moment": {},
     "snapshot_tables": {"schemas": SCHEMAS},
     "relations": {"schemas": SCHEMAS},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,23 +102,24 @@ class Rehearsal:
     @contextmanager
     def _plain(self, progress: Progress) -> Iterator[Path]:
         """The decrypted files in a folder only we can enter, removed with the block."""
+        with backup.private_folder("dump", where=self._scratch()) as folder:
+            with self._step("decrypt", progress):
+                self.open_dump(folder)
+            yield folder
+
+    def open_dump(self, folder: Path) -> None:
+        """Decrypts the dump and the definitions into *folder*. ActionRefused where a file is not what was taken, or the key is another."""
         encryption = self.environment.encryption
         if encryption is None or encryption.identity is None:
             raise ActionRefused(f"environment {self.environment.name}: encryption.identity is not named; without it no dump can be opened")
         identity = encryption.identity.resolve(self.root).get_secret_value()
-        folder = Path(tempfile.mkdtemp(prefix="opsnb-rehearsal-", dir=self._scratch()))
-        try:
-            with self._step("decrypt", progress):
-                (folder / "dump").mkdir(mode=0o700)
-                files: Mapping[str, Mapping[str, Any]] = self.kept.data["files"]
-                for name, said in files.items():
-                    if name.endswith(".age") and name != "secrets.json.age":
-                        was = sealed.open_file(self.kept.folder / name, folder / name.removesuffix(".age"), identity)
-                        if was != said["plain_sha256"]:
-                            raise ActionRefused(f"{name}: what it holds is not what was dumped")
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        (folder / "dump").mkdir(mode=0o700)
+        files: Mapping[str, Mapping[str, Any]] = self.kept.data["files"]
+        for name, said in files.items():
+            if name.endswith(".age") and name != "secrets.json.age":
+                was = sealed.open_file(self.kept.folder / name, folder / name.removesuffix(".age"), identity)
+                if was != said["plain_sha256"]:
+                    raise ActionRefused(f"{name}: what it holds is not what was dumped")
 
     def _scratch(self) -> Path | None:
         return Path(self.environment.backup.scratch).expanduser() if self.environment.backup.scratch else None

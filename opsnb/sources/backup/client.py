@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -27,7 +28,23 @@ _VARIABLES = {
 _COMMAND = re.compile(r'Command was: ([A-Z]+(?: [A-Z]+)*) ("(?:[^"]|"")*"|[^\s(;]+)[^\n]*?(?: ON ([^\s(;]+))?')
 _THERE = "create schema public"
 """Every database has it, with grants of its own; a dump of it alone wants to make it again."""
+_LONG_KINDS = (
+    "MATERIALIZED VIEW DATA", "MATERIALIZED VIEW", "TABLE DATA", "TABLE ATTACH", "INDEX ATTACH", "FK CONSTRAINT", "CHECK CONSTRAINT",
+    "ROW SECURITY", "EVENT TRIGGER", "SEQUENCE SET", "SEQUENCE OWNED BY", "DEFAULT ACL", "SHELL TYPE", "PUBLICATION TABLES IN SCHEMA",
+    "PUBLICATION TABLE", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "FOREIGN TABLE", "OPERATOR CLASS", "OPERATOR FAMILY",
+)  # fmt: skip
+_ENTRY = re.compile(rf"^(\d+); \d+ \d+ ({'|'.join(_LONG_KINDS)}|[A-Z]+) (\S+) ([^\n]+)$", re.M)
 _COPY = re.compile(r'COPY failed for table "([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a dump: its number there, its kind (TABLE, FK CONSTRAINT …), its schema, and the words of its name, the owner last."""
+
+    number: str
+    kind: str
+    schema: str
+    name: tuple[str, ...]
 
 
 def dump(
@@ -67,6 +84,30 @@ def restore(programs: Programs, dsn: SecretStr, folder: Path, *, jobs: int, time
     return [name for name in dict.fromkeys(broken) if name != _THERE]
 
 
+def listed(programs: Programs, folder: Path, *, timeout_s: float) -> list[Entry]:
+    """What the dump in *folder* holds, in the order in which it is restored."""
+    done = _program(programs, "pg_restore", ["--list", str(folder)], {}, timeout_s, "")
+    if done.returncode:
+        raise SourceError("pg_restore: the dump is cut short or damaged", source=SOURCE)
+    return [Entry(found[0], found[1].strip(), found[2], tuple(found[3].split())) for found in _ENTRY.findall(done.stdout)]
+
+
+def restore_entries(programs: Programs, dsn: SecretStr, folder: Path, entries: Sequence[Entry], *, timeout_s: float) -> list[str]:
+    """Restores *entries* of the dump alone, in one transaction; SourceError where one of them fails, and nothing is changed then."""
+    chosen = folder / "chosen.list"
+    chosen.write_text("".join(f"{entry.number};\n" for entry in entries), encoding="utf-8")
+    options = [
+        "--single-transaction",
+        "--exit-on-error",
+        "--no-password",
+        f"--use-list={chosen}",
+        f"--dbname={_database(dsn)}",
+        str(folder),
+    ]
+    _run(programs, "pg_restore", options, dsn, timeout_s)
+    return [f"{entry.kind.lower()} {' '.join(entry.name[:-1])}" for entry in entries]
+
+
 def restore_text(programs: Programs, dsn: SecretStr, sql: str, *, timeout_s: float) -> int:
     """Runs definitions as they come, errors passed over; how many statements failed."""
     options = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=0", f"--dbname={_database(dsn)}"]
@@ -86,6 +127,12 @@ def _started(
 ) -> subprocess.CompletedProcess[str]:
     parts = dsn_parts(dsn, "the DSN")
     variables = {variable: str(parts[key]) for key, variable in _VARIABLES.items() if parts.get(key) is not None}
+    return _program(programs, name, options, variables, timeout_s, text)
+
+
+def _program(
+    programs: Programs, name: str, options: Sequence[str], variables: Mapping[str, str], timeout_s: float, text: str
+) -> subprocess.CompletedProcess[str]:
     environment = child_environment(**variables, PGAPPNAME=f"opsnb/{name}", PGCLIENTENCODING="UTF8", LC_ALL="C", PGCONNECT_TIMEOUT="10")
     try:
         return subprocess.run(

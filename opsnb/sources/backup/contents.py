@@ -22,7 +22,7 @@ from opsnb.sources.statements import statement
 
 SOURCE = "backup"
 # texts of values must be exact and the same everywhere; row_security off: a policy that would hide rows raises instead
-_EXACT = {
+EXACT = {
     "row_security": "off", "TimeZone": "UTC", "DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "extra_float_digits": "3",
     "bytea_output": "hex", "xmlbinary": "base64", "lc_monetary": "C", "lock_timeout": "2000", "idle_in_transaction_session_timeout": "0",
     "search_path": "pg_catalog",
@@ -93,7 +93,7 @@ def moment(dsn: SecretStr, *, phase: str) -> Iterator[Moment]:
     try:
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        for name, value in _EXACT.items():
+        for name, value in EXACT.items():
             connection.execute("select pg_catalog.set_config(%s, %s, true)", [name, value])
         row = connection.execute(statement("postgres", "snapshot_moment").text).fetchone()
         if row is None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +18,7 @@ from pydantic import SecretStr
 from opsnb.config import child_environment
 from opsnb.errors import SourceError
 from opsnb.sources.backup.client import SOURCE
+from opsnb.sources.backup.private import private_folder
 from opsnb.sources.backup.programs import Programs
 
 SERVER_USER = "nobody"
@@ -38,9 +37,8 @@ def scratch_server(programs: Programs, *, where: Path | None = None) -> Iterator
 
     It listens on a socket in a folder that only its user can enter. SourceError where it does not start.
     """
-    folder = Path(tempfile.mkdtemp(prefix="opsnb-", dir=where))  # short: a socket's path has at most 107 characters
     owner = _owner()
-    try:
+    with private_folder("pg", where=where) as folder:  # a short name: a socket's path has at most 107 characters
         if owner:
             os.chown(folder, owner["user"], owner["group"])
         data = folder / "d"
@@ -57,8 +55,6 @@ def scratch_server(programs: Programs, *, where: Path | None = None) -> Iterator
             if server.poll() is None:
                 server.kill()
                 server.wait(10)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(dsn: SecretStr, *, roles: Sequence[str]) -> None:
