@@ -4,7 +4,8 @@ from opsnb.questions.archive import ArchiveQuestions
 from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
+from opsnb.questions.slots import SlotQuestions
 
 
-class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions):
+class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, SlotQuestions):
     """What a phase can be asked beside its sources. Mixed into `Phase`, which sets what `Base` declares."""
