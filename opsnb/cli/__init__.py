@@ -7,11 +7,11 @@ import signal
 from rich.markup import escape
 
 from opsnb import errors
-from opsnb.cli import announcing, capture, cleaning, local, runs
+from opsnb.cli import announcing, capture, cleaning, local, runs, watching
 from opsnb.cli.shared import app, err
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
 
-__all__ = ["announcing", "app", "capture", "cleaning", "local", "main", "runs"]
+__all__ = ["announcing", "app", "capture", "cleaning", "local", "main", "runs", "watching"]
 
 
 def main() -> None:

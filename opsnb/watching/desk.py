@@ -21,12 +21,13 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Done:
-    """How a slot's run ended: its gate, its folder's name in the archive, why, and its seconds where the run knows them itself."""
+    """How a slot's run ended: gate, its folder's name in the archive, why; `began` and `seconds` of one that is found there."""
 
     gate: Gate
     run: str
     why: str = ""
     seconds: float | None = None
+    began: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Tick:
 
     ran: Slot | None = None
     done: Done | None = None
-    adopted: Slot | None = None
+    adopted: tuple[Slot, ...] = ()
     missed: tuple[Slot, ...] = ()
     reopened: tuple[int, ...] = ()
     busy: Holder | None = None
@@ -43,15 +44,16 @@ class Tick:
 
 @dataclass(frozen=True)
 class Desk:
-    """The slots of one deployment. `run` runs a slot's phase; `find` is a whole run begun since a time, for a runner that was killed.
+    """The slots of one deployment. `folder` is its ``monitor`` folder, and `clock` tells the time (UTC).
 
-    `clock` tells the time (UTC), and `folder` is the deployment's ``monitor`` folder.
+    `run` runs a slot's phase; `find` answers the oldest whole run in the archive that began in [since, until): of a runner that was
+    killed before it could say so, or made by hand or by a scheduler that runs notebooks itself. `began` is told when a slot begins.
     """
 
     folder: Path
     schedule: Sequence[Slot]
     run: Callable[[Slot], Done]
-    find: Callable[[datetime], Done | None] = lambda _since: None
+    find: Callable[[datetime, datetime], Done | None] = lambda _since, _until: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     began: Callable[[Slot], None] = field(default=lambda _slot: None)
 
@@ -75,6 +77,7 @@ class Desk:
         now = self.clock()
         reopened = self._reopen(now)
         adopted = self._take_over(now)
+        adopted += self._adopt(now)
         decision = decide(now, self.schedule, self.settled())
         for slot in decision.missed:
             self.journal.write("missed", slot, at=now, why="nobody ran it in its time")
@@ -106,21 +109,31 @@ class Desk:
             gate=str(done.gate), run=done.run, claim=claim,
         )  # fmt: skip
 
-    def _take_over(self, now: datetime) -> Slot | None:
+    def _take_over(self, now: datetime) -> tuple[Slot, ...]:
         """Ends what a killed process left: its run counts where it is whole, else its slot is open again as long as it lasts."""
         entry = journals.unfinished(self.journal.entries())
-        if entry is None:
-            return None
-        slot = next((slot for slot in self.schedule if slot.number == entry["slot"]), None)
-        if slot is None:
-            return None  # of a schedule that is no longer the release's: told by the check
-        began = datetime.fromisoformat(entry["at"])
-        found = self.find(began)
-        if found is not None:
-            self._end(slot, found, began=began, seconds=found.seconds, claim=str(entry.get("claim", "")))
-            return slot
-        self.journal.write("stopped", slot, at=now, claim=str(entry.get("claim", "")), why="its process was killed")
-        return None
+        slot = None if entry is None else next((slot for slot in self.schedule if slot.number == entry["slot"]), None)
+        if entry is None or slot is None:
+            return ()  # nothing, or a slot of a schedule that is no longer the release's: told by the check
+        began, claim = datetime.fromisoformat(entry["at"]), str(entry.get("claim", ""))
+        found = self.find(began, max(now, began) + CLOCK_TOLERANCE)
+        if found is None:
+            self.journal.write("stopped", slot, at=now, claim=claim, why="its process was killed")
+            return ()
+        self._end(slot, found, began=found.began or began, seconds=found.seconds, claim=claim)
+        return (slot,)
+
+    def _adopt(self, now: datetime) -> tuple[Slot, ...]:
+        """Ends slots in whose time somebody else ran the phase: an operator, or a scheduler that runs the notebook."""
+        settled, adopted = self.settled(), []
+        for slot in self.schedule:
+            if slot.number in settled or now < slot.due:
+                continue
+            found = self.find(slot.due, slot.closes)
+            if found is not None:
+                self._end(slot, found, began=found.began or slot.due, seconds=found.seconds, claim="")
+                adopted.append(slot)
+        return tuple(adopted)
 
     def _reopen(self, now: datetime) -> tuple[int, ...]:
         """Slots that were run or recorded as missed by a clock that ran ahead: they are still owed."""

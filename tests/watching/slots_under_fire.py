@@ -37,10 +37,10 @@ def desk_at(folder: Path, now: datetime) -> Desk:
         time.sleep(random.uniform(0, 0.05))
         return Done(Gate.PASSED, f"run-{slot.number}")
 
-    def find(since: datetime) -> Done | None:
+    def find(since: datetime, until: datetime) -> Done | None:
         lines = (folder / "whole").read_text().splitlines() if (folder / "whole").exists() else []
-        made = [number for number, at in (text.split() for text in lines) if datetime.fromisoformat(at) >= since]
-        return Done(Gate.PASSED, f"run-{made[-1]}") if made else None
+        made = [number for number, at in map(str.split, lines) if since <= datetime.fromisoformat(at) < until]
+        return Done(Gate.PASSED, f"run-{made[0]}") if made else None
 
     return Desk(folder / "monitor", slots(START, GUIDE_SCHEDULE), run, find, clock=lambda: now)
 
