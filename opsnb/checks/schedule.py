@@ -47,7 +47,7 @@ def kept(
     worst = findings(table.to_dict("records"), _COLUMNS, worst_first=_WORST_FIRST)  # type: ignore[arg-type]
     details = {"table": worst, "measured": done, "limit": of}
     seen = f"{done} of {counted(of, 'run')} of the schedule done"
-    told = some([f"slot {row['slot']} {row['finding']}" for row in worst.to_dict("records") if row["finding"]])
+    told = _told(worst)
     severities = set(table["severity"])
     if "FAIL" in severities:
         return failed(f"{seen}; {told}.", **details)
@@ -134,8 +134,20 @@ def _settle(rows: Sequence[dict[str, Any]]) -> None:
         elif row["gate"] == Gate.UNMEASURED:
             row |= {"severity": "ERROR", "finding": _and(row["finding"], "could not measure")}
         else:
-            settled = " and a later run did not" if well_after else ""
+            settled = " (a later run did not)" if well_after else ""
             row |= {"severity": "WARN" if well_after else "FAIL", "finding": _and(row["finding"], f"failed{settled}")}
+
+
+def _told(table: pd.DataFrame) -> str:
+    """The findings as a clause, slots with the same one together: `slots 6 and 7 were missed, slot 9 failed`."""
+    by_finding: dict[str, list[int]] = {}
+    for row in table[table["finding"] != ""].to_dict("records"):
+        by_finding.setdefault(str(row["finding"]), []).append(int(row["slot"]))
+    clauses = []
+    for finding, numbers in by_finding.items():
+        many = f"slots {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} {finding.replace('was ', 'were ', 1)}"
+        clauses.append(many if len(numbers) > 1 else f"slot {numbers[0]} {finding}")
+    return some(clauses)
 
 
 def _and(one: str, other: str) -> str:

@@ -80,11 +80,22 @@ class Desk:
         adopted += self._adopt(now)
         decision = decide(now, self.schedule, self.settled())
         for slot in decision.missed:
-            self.journal.write("missed", slot, at=now, why="nobody ran it in its time")
+            self.journal.write("missed", slot, at=now, why=self._why_missed(slot))
         told: dict[str, Any] = {"missed": decision.missed, "reopened": reopened, "adopted": adopted}
         if decision.run is None:
             return Tick(**told)
         return Tick(ran=decision.run, done=self._do(decision.run, claim), **told)
+
+    def _why_missed(self, slot: Slot) -> str:
+        """Why its last attempt did not end; nothing where nobody tried."""
+        return next(
+            (
+                str(entry["why"])
+                for entry in reversed(self.journal.entries())
+                if (entry["slot"], entry["event"]) == (slot.number, "stopped")
+            ),
+            "",
+        )
 
     def _do(self, slot: Slot, claim: Claim) -> Done:
         began, started = self.clock(), time.monotonic()

@@ -68,7 +68,8 @@ def _row(row: dict[Any, Any], folder: Path) -> dict[str, Any]:
     took, late = row["seconds"], row["late_min"]
     return {
         "slot": row["slot"], "period": row["period"], "due": row["due"], "state": row["gate"] if row["state"] == "done" else row["state"],
-        "took": "" if took is None or pd.isna(took) else f"{float(took):.1f} s", "finding": row["finding"] or "", "href": href,
+        "took": "" if took is None or pd.isna(took) else f"{float(took):.1f} s",
+        "finding": "" if row["finding"] in ("was missed", None) else row["finding"], "href": href,
         "late": f"{late:.0f} min" if late is not None and not pd.isna(late) and late >= 1 else "",
     }  # fmt: skip
 
