@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
@@ -14,7 +14,15 @@ from rich.markup import escape
 from opsnb import errors
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, err, out
 from opsnb.config import find_root
+from opsnb.errors import OpsnbError
 from opsnb.verdicts import gate
+
+if TYPE_CHECKING:
+    from opsnb.watching.service import Watch
+
+NotifyOption = Annotated[
+    bool, typer.Option("--notify", help="Tell the environment's addresses what the alerts say, and its dead man's switch that this lives.")
+]
 
 
 @app.command()
@@ -22,6 +30,7 @@ def monitor(
     environment: EnvironmentArgument,
     deployment: DeploymentOption = "",
     due: Annotated[bool, typer.Option("--due", help="Only say whether a run is due: exit 0 where one is, 3 where none is.")] = False,
+    notify: NotifyOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing where nothing was due.")] = False,
     slots: Annotated[bool, typer.Option("--slots", help="Only show the slots and what became of them.")] = False,
 ) -> None:
@@ -46,12 +55,19 @@ def monitor(
         raise typer.Exit(errors.EXIT_PASSED if slot else errors.EXIT_HELD)
     if decide(now, watch.desk.schedule, watch.desk.settled()).run is not None:
         autostart(environment, root)
-    with err.status("looking at the schedule"):
-        tick = watch.desk.tick()
-    lines, now = show.tick_lines(tick, len(watch.desk.schedule)), datetime.now(UTC)
+    try:
+        with err.status("looking at the schedule"):
+            tick = watch.desk.tick()
+    except (OpsnbError, OSError):
+        if notify:
+            _told(watch, False, root)
+        raise
+    lines, now = list(show.tick_lines(tick, len(watch.desk.schedule))), datetime.now(UTC)
+    page = None if tick.busy else timeline.write(watch, now)
+    if notify and not tick.busy:
+        lines += _told(watch, tick.well, root)
     for line in lines:
         out.print(line, soft_wrap=True)
-    page = None if tick.busy else timeline.write(watch, now)
     if lines or not quiet:
         out.print(show.heading(watch.deployment.id, watch.table(now), now), soft_wrap=True)
         if page is not None:
@@ -60,7 +76,7 @@ def monitor(
 
 
 @app.command()
-def watch(environment: EnvironmentArgument, deployment: DeploymentOption = "") -> None:
+def watch(environment: EnvironmentArgument, deployment: DeploymentOption = "", notify: NotifyOption = False) -> None:
     """Stays and does every monitoring run when it is due, until the schedule has ended. Ctrl-C ends it; begun again, it goes on."""
     from opsnb.watching import follow, show, timeline
     from opsnb.watching.desk import Tick
@@ -86,6 +102,8 @@ def watch(environment: EnvironmentArgument, deployment: DeploymentOption = "") -
                 out.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {line}", soft_wrap=True)
         if tick.busy is None:
             timeline.write(found, datetime.now(UTC))
+            for line in _told(found, tick.well, root) if notify else []:
+                out.print(line, soft_wrap=True)
         update(f"{tick.busy} is at it" if tick.busy else "")
 
     def shown() -> object:
@@ -126,6 +144,15 @@ def schedule(
             print(content, end="")
         else:
             out.print(escape(str(scheduling.write(into / name, content))), soft_wrap=True)
+
+
+def _told(watch: Watch, well: bool, root: Path) -> list[str]:
+    """What people were told, and the dead man's switch; a line each, as markup."""
+    from opsnb.watching import telling
+
+    lines = [f"[yellow]✉[/] {escape(line)}" for line in telling.tell(watch, root=root, now=datetime.now(UTC))]
+    trouble = telling.beat(watch, well=well, root=root)
+    return [*lines, f"[red]✉[/] {escape(trouble)}"] if trouble else lines
 
 
 def _nothing_open(environment: str, deployment: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from opsnb.config.alerts import Alerts
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
 from opsnb.config.schema import Accepted, AccessSpec, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
@@ -149,6 +150,7 @@ class Release(Model):
     actions: Actions = Actions()
     limits: Limits = Limits()
     monitoring: tuple[Period, ...] = GUIDE_SCHEDULE
+    alerts: Alerts = Alerts()
     support: Support = Support()
     announcements: dict[str, str] = Field(default_factory=dict)
     key_events: tuple[str, ...] = ()

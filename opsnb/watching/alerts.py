@@ -193,9 +193,11 @@ def _burns(rule: AlertRule, window: BurnWindow, readings: Sequence[Reading]) -> 
 def _rate(readings: Sequence[Reading], minutes: float) -> float | None:
     """The share of bad ones among all of the last *minutes*; None where there were none."""
     since = readings[-1].at - timedelta(minutes=minutes)
-    inside = [each for each in readings if since < each.at <= readings[-1].at and each.bad is not None and each.total]
-    total = sum(each.total or 0 for each in inside)
-    return sum(each.bad or 0 for each in inside) / total if total else None
+    inside = [each for each in readings if since < each.at <= readings[-1].at and each.measured is not None]
+    # a share of which only the share is known counts as one
+    total = sum(1.0 if each.total is None else each.total for each in inside)
+    bad = sum(float(each.measured or 0) * (1.0 if each.total is None else each.total) for each in inside)
+    return bad / total if total else None
 
 
 def _kept(rule: AlertRule, readings: Sequence[Reading]) -> tuple[Reading, ...]:

@@ -41,6 +41,11 @@ class Tick:
     reopened: tuple[int, ...] = ()
     busy: Holder | None = None
 
+    @property
+    def well(self) -> bool:
+        """Whether what was due was done, and measured."""
+        return self.done is None or self.done.gate in (Gate.PASSED, Gate.HELD)
+
 
 @dataclass(frozen=True)
 class Desk:

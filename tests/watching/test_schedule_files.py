@@ -44,7 +44,7 @@ def test_cron_lines_run_the_command(root: Path, tmp_path: Path) -> None:
         assert not re.search(r"(?<!\\)%", command), "a bare % ends a crontab's command"
         command = command.replace(r"\%", "%").replace(str(scheduling.program()), str(program))
         told = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
-        assert told.stdout.splitlines() == [str(root), "monitor", "local", "--quiet"]
+        assert told.stdout.splitlines() == [str(root), "monitor", "local", "--quiet", "--notify"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not there")
@@ -81,7 +81,7 @@ def test_the_cron_job_of_kubernetes(root: Path) -> None:
     assert job["spec"]["concurrencyPolicy"] == "Forbid" and job["spec"]["timeZone"] == "Etc/UTC"
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    assert container["args"] == ["opsnb", "monitor", "local"]
+    assert container["args"] == ["opsnb", "monitor", "local", "--quiet", "--notify"]
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,50}[a-z0-9])?", job["metadata"]["name"]), "a CronJob's name has at most 52 characters"
@@ -96,7 +96,7 @@ def test_the_workflow_of_github(root: Path) -> None:
     (step,) = job["steps"]
     assert "uses" not in step
     for code, expected in ((0, 0), (1, 1), (3, 0), (4, 4)):
-        command = step["run"].replace(shlex.quote(str(scheduling.program())) + " monitor local", f"(exit {code})")
+        command = step["run"].replace(shlex.quote(str(scheduling.program())) + " monitor local --notify", f"(exit {code})")
         assert subprocess.run(["bash", "-e", "-c", command], check=False).returncode == expected
 
 
