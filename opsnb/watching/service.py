@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +13,13 @@ import pandas as pd
 from opsnb.checks import schedule as schedule_checks
 from opsnb.config import Environment, Release, load_environment, load_release, settings
 from opsnb.config.schedule import Slot, slots
+from opsnb.errors import UsageError
 from opsnb.evidence import deployments
 from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.results import read_runs
 from opsnb.execution import runner
 from opsnb.questions.slots import entries_table
-from opsnb.verdicts import CheckResult
+from opsnb.verdicts import CHECKS, CheckResult
 from opsnb.watching.desk import Desk, Done
 
 PHASE = "monitor"
@@ -53,6 +55,7 @@ def open_watch(
     Raises UsageError for what is wrong with the parameter files or the name.
     """
     environment, release = runner.require_possible(environment_name, phases=[PHASE], deployment=deployment, parameters={}, root=root)
+    _require_known_checks(release)
     reports = settings().reports_folder(root)
     found = (
         deployments.find(reports, environment.name, deployment)
@@ -69,6 +72,17 @@ def open_watch(
         began=began,
     )
     return Watch(environment, release, found, desk)
+
+
+def _require_known_checks(release: Release) -> None:
+    """UsageError for an alert on a check that there is none of: it would be silent for ever."""
+    for rule in release.alerts.rules:
+        if rule.check.partition(":")[0] not in CHECKS:
+            near = difflib.get_close_matches(rule.check, CHECKS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; docs/checks.md lists them"
+            raise UsageError(
+                f"parameters/releases/{release.name}.yaml: alerts.rules, {rule.name}: check = {rule.check}: expected a check's id{hint}"
+            )
 
 
 def find_run(deployment: Deployment, since: datetime, until: datetime) -> Done | None:

@@ -72,6 +72,34 @@ def test_a_run_made_by_hand_counts_and_those_nobody_made_are_missed(sharing: Pat
     assert sum(run.phase == "monitor" for run in read_runs(deployment)) == 1
 
 
+def rules(root: Path, check: str) -> None:
+    path = root / "parameters" / "releases" / "patient-history.yaml"
+    said = f"alerts:\n  rules:\n    - {{ name: any response at all, check: {check}, limit: 0.000001 }}\n"
+    path.write_text(path.read_text(encoding="utf-8") + said, encoding="utf-8")
+
+
+def test_an_alert_reaches_the_addresses(sharing: Path, opsnb: Opsnb) -> None:
+    """A rule of the release over what the real phase measured; told once, to the address the target keeps."""
+    rules(sharing, "errors.alert_response")
+    deployed(sharing, 31)
+    kept = sharing / ".opsnb" / "local" / "notices.jsonl"
+    before = kept.read_text().splitlines() if kept.exists() else []
+    ended = opsnb("monitor", "local", "--notify", root=sharing)
+    assert "ALERT: any response at all · local (told 1 of 1 addresses)" in ended.out, ended
+    assert opsnb("monitor", "local", "--notify", "--quiet", root=sharing).out == ""
+    (told,) = kept.read_text().splitlines()[len(before) :]
+    assert "any response at all" in told and "Call: " in told
+
+
+def test_an_alert_on_no_check_is_refused(sharing: Path, opsnb: Opsnb) -> None:
+    rules(sharing, "errors.alert_respones")
+    ended = opsnb("monitor", "local", root=sharing)
+    assert ended.code == 2
+    assert "any response at all: check = errors.alert_respones: expected a check's id; did you mean errors.alert_response?" in " ".join(
+        ended.err.split()
+    )
+
+
 def test_a_scheduler_never_begins_a_deployment(sharing: Path, opsnb: Opsnb) -> None:
     ended = opsnb("monitor", "local", root=sharing)
     assert ended.code == 0 and "No deployment into local is open" in ended.out
