@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from opsnb.watching.service import Watch
 
 NotifyOption = Annotated[
-    bool, typer.Option("--notify", help="Tell the environment's addresses what the alerts say, and its dead man's switch that this lives.")
+    bool,
+    typer.Option(
+        "--notify", help="Tell the environment's on_call addresses what the alerts say, and its dead man's switch that this lives."
+    ),
 ]
 
 
@@ -35,15 +38,17 @@ def monitor(
     slots: Annotated[bool, typer.Option("--slots", help="Only show the slots and what became of them.")] = False,
 ) -> None:
     """Does the monitoring run that is due now, if one is, and ends: for any scheduler. Exit: that of the run; 0 where none is due."""
-    from opsnb.watching import show, timeline
+    from opsnb.watching import show, telling, timeline
     from opsnb.watching.plan import decide
-    from opsnb.watching.service import open_watch
+    from opsnb.watching.service import known_environment, open_watch
 
     root = find_root()
     watch = open_watch(environment, root=root, deployment=deployment)
     if watch is None:
         if not quiet:
             out.print(_nothing_open(environment, deployment), soft_wrap=True)
+        if notify and (trouble := telling.beat(known_environment(environment, root), well=True, root=root)):
+            err.print(f"[red]✉[/] {escape(trouble)}", soft_wrap=True)
         raise typer.Exit(errors.EXIT_HELD if due else errors.EXIT_PASSED)
     now = datetime.now(UTC)
     if slots:
@@ -151,7 +156,7 @@ def _told(watch: Watch, well: bool, root: Path) -> list[str]:
     from opsnb.watching import telling
 
     lines = [f"[yellow]✉[/] {escape(line)}" for line in telling.tell(watch, root=root, now=datetime.now(UTC))]
-    trouble = telling.beat(watch, well=well, root=root)
+    trouble = telling.beat(watch.environment, well=well, root=root)
     return [*lines, f"[red]✉[/] {escape(trouble)}"] if trouble else lines
 
 

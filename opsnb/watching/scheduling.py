@@ -44,7 +44,7 @@ def files(environment_name: str, scheduler: str, *, root: Path) -> dict[str, str
         "root": str(root),
         "opsnb": str(program()),
         "notebook": str(notebook_path(root, PHASE)),
-        "options": " --notify" if environment.notify or environment.heartbeat else "",
+        "options": " --notify" if environment.on_call or environment.heartbeat else "",
         "every": EVERY_MINUTES,
         # a phase ends by its own deadline; this is for a machine that hangs
         "timeout_s": round(environment.phase_deadline_s + GRACE_S + 60),

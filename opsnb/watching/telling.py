@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from opsnb.config import Limits, effective_limits, text_of
+from opsnb.config import Environment, Limits, effective_limits, text_of
 from opsnb.config.alerts import AlertRule
 from opsnb.errors import OpsnbError, ReferenceError_, UsageError
 from opsnb.evidence.results import Run, read_runs
@@ -83,7 +83,7 @@ def tell(watch: Watch, *, root: Path, now: datetime) -> list[str]:
         memory = step(watch, _memory(watch.desk.folder))
         _keep(watch.desk.folder, memory)  # before anything is sent: what is sent twice at worst is told, never lost
         told, left = [], []
-        addresses = [(str(reference), reference.resolve(root)) for reference in watch.environment.notify]
+        addresses = [(str(reference), reference.resolve(root)) for reference in watch.environment.on_call]
         for notification in memory.outbox:
             title, body = message(watch, notification, root=root, now=now)
             sent = notices.send(addresses, title=title, body=body)
@@ -137,12 +137,12 @@ def contacts(watch: Watch, *, root: Path, now: datetime) -> list[str]:
     return found
 
 
-def beat(watch: Watch, *, well: bool, root: Path) -> str:
+def beat(environment: Environment, *, well: bool, root: Path) -> str:
     """Pings the environment's dead man's switch, where it has one; answers what went wrong, or nothing."""
-    if watch.environment.heartbeat is None:
+    if environment.heartbeat is None:
         return ""
     try:
-        answered = heartbeat.ping(watch.environment.heartbeat.resolve(root), well=well)
+        answered = heartbeat.ping(environment.heartbeat.resolve(root), well=well)
     except OpsnbError as error:
         return str(error)
     return "" if answered.ok else str(answered.error)

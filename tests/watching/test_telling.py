@@ -139,11 +139,11 @@ def test_a_missed_slot_ends_nothing(day: Day, post: Post) -> None:
 
 
 def test_the_dead_mans_switch(day: Day, post: Post) -> None:
-    assert telling.beat(day.watch, well=True, root=day.root) == ""
-    assert telling.beat(day.watch, well=False, root=day.root) == ""
+    assert telling.beat(day.watch.environment, well=True, root=day.root) == ""
+    assert telling.beat(day.watch.environment, well=False, root=day.root) == ""
     assert post.pings() == ["/ping/secret-uuid", "/ping/secret-uuid/fail"]
     post.closed = True
-    trouble = telling.beat(day.watch, well=True, root=day.root)
+    trouble = telling.beat(day.watch.environment, well=True, root=day.root)
     assert "answered 503 to the ping" in trouble and "secret-uuid" not in trouble
 
 
@@ -181,3 +181,27 @@ def test_a_whole_run_is_found_again(day: Day) -> None:
     assert found is not None and (found.run, found.gate, found.began) == ("run-1", Gate.PASSED, began)
     assert find_run(day.watch.deployment, began + timedelta(seconds=1), began + timedelta(minutes=30)) is None
     assert find_run(day.watch.deployment, START, began) is None
+
+
+def test_clinicians_hear_of_the_window_not_of_alerts(day: Day, post: Post) -> None:
+    """`notify` is for announcements; without `on_call` nobody is told, and it says so."""
+    object.__setattr__(day.watch, "environment", day.watch.environment.model_copy(update={"on_call": ()}))
+    assert day.watch.environment.notify
+    assert day.go(0.5, 0.2) == ["ALERT: error rate · local (told 0 of 0 addresses)"]
+    assert post.got == []
+
+
+def test_the_sign_off_can_ask_for_the_slots(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the notebook does: schedule.kept over ops.slot_runs()."""
+    import opsnb
+    from opsnb import checks
+
+    for name in ("OPSNB_RUN_DIR", "OPSNB_JOURNAL", "OPSNB_REPORTS"):
+        monkeypatch.delenv(name, raising=False)
+    day.go(0.5, 0.0)
+    day.go(1, 0.0)
+    ops = opsnb.open_phase("signoff", environment="local", root=day.root, now=START + timedelta(minutes=70))
+    begun = {"schedule": ops.release.monitoring, "deployed_at": ops.deployment.opened_at, "now": ops.started_at}
+    result = ops.judge(checks.schedule.kept, ops.slot_runs(), **begun)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.summary == "2 of 19 runs of the schedule done, slot 3 is next at 2026-11-23 09:30 UTC."
