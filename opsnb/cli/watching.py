@@ -13,8 +13,9 @@ from rich.markup import escape
 
 from opsnb import errors
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, err, out
-from opsnb.config import find_root
-from opsnb.errors import OpsnbError
+from opsnb.config import find_root, load_alerts, load_environment, settings
+from opsnb.errors import OpsnbError, UsageError
+from opsnb.evidence import deployments
 from opsnb.verdicts import gate
 
 if TYPE_CHECKING:
@@ -151,11 +152,38 @@ def schedule(
             out.print(escape(str(scheduling.write(into / name, content))), soft_wrap=True)
 
 
+@app.command()
+def replay(
+    environment: EnvironmentArgument,
+    rules: Annotated[Path, typer.Option("--rules", metavar="FILE", help="Rules to try: YAML, as `alerts` of a release.")],
+    deployment: DeploymentOption = "",
+) -> None:
+    """Tells what rules of alerts would have said over a deployment's archived runs. Nothing is asked, nothing is sent."""
+    from opsnb.watching import show, telling
+    from opsnb.watching.service import require_known_checks
+
+    root = find_root()
+    said = load_alerts(rules)
+    require_known_checks(said, str(rules), "rules")
+    reports = settings().reports_folder(root)
+    load_environment(environment, root)
+    known = deployments.all_deployments(reports, environment)
+    if not known:
+        raise UsageError(f"the environment {environment} has no deployment in {reports}: there is nothing to replay")
+    chosen = deployments.find(reports, environment, deployment) if deployment else known[0]
+    told, slots = telling.replay(chosen, said)
+    out.print(show.replayed(told))
+    out.print(f"{len(told)} notifications over {slots} slots of {escape(chosen.id)}; nothing was sent.", soft_wrap=True)
+
+
 def _told(watch: Watch, well: bool, root: Path) -> list[str]:
     """What people were told, and the dead man's switch; a line each, as markup."""
     from opsnb.watching import telling
 
-    lines = [f"[yellow]✉[/] {escape(line)}" for line in telling.tell(watch, root=root, now=datetime.now(UTC))]
+    try:
+        lines = [f"[yellow]✉[/] {escape(line)}" for line in telling.tell(watch, root=root, now=datetime.now(UTC))]
+    except OpsnbError as error:  # the run counts whatever became of its message, which is kept
+        lines = [f"[red]✉[/] {escape(str(error))}"]
     trouble = telling.beat(watch.environment, well=well, root=root)
     return [*lines, f"[red]✉[/] {escape(trouble)}"] if trouble else lines
 

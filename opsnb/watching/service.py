@@ -12,6 +12,7 @@ import pandas as pd
 
 from opsnb.checks import schedule as schedule_checks
 from opsnb.config import Environment, Release, load_environment, load_release, settings
+from opsnb.config.alerts import Alerts
 from opsnb.config.schedule import Slot, slots
 from opsnb.errors import UsageError
 from opsnb.evidence import deployments
@@ -55,7 +56,7 @@ def open_watch(
     Raises UsageError for what is wrong with the parameter files or the name.
     """
     environment, release = runner.require_possible(environment_name, phases=[PHASE], deployment=deployment, parameters={}, root=root)
-    _require_known_checks(release)
+    require_known_checks(release.alerts, f"parameters/releases/{release.name}.yaml", "alerts.rules")
     reports = settings().reports_folder(root)
     found = (
         deployments.find(reports, environment.name, deployment)
@@ -74,15 +75,13 @@ def open_watch(
     return Watch(environment, release, found, desk)
 
 
-def _require_known_checks(release: Release) -> None:
-    """UsageError for an alert on a check that there is none of: it would be silent for ever."""
-    for rule in release.alerts.rules:
+def require_known_checks(alerts: Alerts, file: str, key: str) -> None:
+    """UsageError for a rule on a check that there is none of: it would be silent for ever."""
+    for rule in alerts.rules:
         if rule.check.partition(":")[0] not in CHECKS:
             near = difflib.get_close_matches(rule.check, CHECKS, n=1)
             hint = f"; did you mean {near[0]}?" if near else "; docs/checks.md lists them"
-            raise UsageError(
-                f"parameters/releases/{release.name}.yaml: alerts.rules, {rule.name}: check = {rule.check}: expected a check's id{hint}"
-            )
+            raise UsageError(f"{file}: {key}, {rule.name}: check = {rule.check}: expected a check's id{hint}")
 
 
 def find_run(deployment: Deployment, since: datetime, until: datetime) -> Done | None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from opsnb.verdicts import Gate
+from opsnb.watching.alerts import Notification
 from opsnb.watching.desk import Tick
 
 STATES = {
@@ -25,6 +26,7 @@ STATES = {
     "missed": "[red]∅ missed[/]",
     "to come": "[dim]· to come[/]",
 }
+NOTICES = {"firing": "red", "reminder": "red", "resolved": "green", "past": "yellow", "silent": "magenta"}
 GATE_WORDS = {Gate.PASSED: "passed", Gate.HELD: "was held", Gate.UNMEASURED: "could not measure", Gate.FAILED: "failed"}
 
 
@@ -103,6 +105,18 @@ def tick_lines(tick: Tick, of: int) -> Sequence[str]:
         why = f": {escape(tick.done.why)}" if tick.done.why and tick.done.gate is not Gate.PASSED else ""
         lines.append(f"{mark} {tick.ran.key} {GATE_WORDS[tick.done.gate]}{why}")
     return lines
+
+
+def replayed(told: Sequence[Notification]) -> Table:
+    """Notifications as a table: when, which rule, what of it, and the value then."""
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("at, UTC", "rule", "told", "severity", "value"):
+        shown.add_column(name, justify="right" if name == "value" else "left", overflow="fold")
+    for notice in told:
+        style = NOTICES.get(notice.kind, "cyan")
+        value = "" if notice.value is None else f"{notice.value:g}"
+        shown.add_row(f"{notice.at:%a %d %H:%M}", escape(notice.rule), f"[{style}]{notice.kind}[/]", notice.severity, value)
+    return shown
 
 
 def _numbers(numbers: Sequence[int]) -> str:

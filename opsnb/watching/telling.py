@@ -13,15 +13,17 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from opsnb.config import Environment, Limits, effective_limits, text_of
-from opsnb.config.alerts import AlertRule
+from opsnb.config.alerts import AlertRule, Alerts
 from opsnb.errors import OpsnbError, ReferenceError_, UsageError
+from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.results import Run, read_runs
 from opsnb.evidence.safe import write_atomic
 from opsnb.sources import heartbeat, notices
 from opsnb.verdicts import Verdict
 from opsnb.watching import alerts, show
 from opsnb.watching.alerts import Notification, Reading, State
-from opsnb.watching.service import Watch
+from opsnb.watching.journal import Journal
+from opsnb.watching.service import PHASE, Watch
 
 FILE_NAME = "alerts.json"
 WORDS = {
@@ -56,13 +58,13 @@ def guide_rules(limits: Limits) -> tuple[AlertRule, ...]:
     )
 
 
-def readings(watch: Watch, checks: Sequence[str], *, after: int = 0) -> tuple[list[Mapping[str, Reading]], int]:
+def readings(deployment: Deployment, checks: Sequence[str], *, after: int = 0) -> tuple[list[Mapping[str, Reading]], int]:
     """Check → reading, for each slot that was settled since line *after* of the journal; and how many lines there are now.
 
     A slot that was missed, and a check that could not measure, are readings without a value.
     """
-    entries = watch.desk.journal.entries()
-    runs = {run.name: run for run in read_runs(watch.deployment) if run.phase == "monitor"}
+    entries = Journal(deployment.folder / PHASE).entries()
+    runs = {run.name: run for run in read_runs(deployment) if run.phase == PHASE}
     found: list[Mapping[str, Reading]] = []
     for entry in entries[after:]:
         if entry["event"] in ("ended", "missed"):
@@ -98,7 +100,7 @@ def tell(watch: Watch, *, root: Path, now: datetime) -> list[str]:
 def step(watch: Watch, memory: Memory) -> Memory:
     """*memory* after what is new in the archive; nothing is sent."""
     chosen = rules(watch)
-    new, read = readings(watch, [rule.check for rule in chosen], after=memory.read)
+    new, read = readings(watch.deployment, [rule.check for rule in chosen], after=memory.read)
     states, outbox = dict(memory.states), list(memory.outbox)
     for each in new:
         for rule in chosen:
@@ -106,6 +108,15 @@ def step(watch: Watch, memory: Memory) -> Memory:
             states[rule.name], notified = alerts.step(rule, state, each[rule.check], watch.release.alerts.quiet)
             outbox += notified
     return Memory(states, read, tuple(outbox))
+
+
+def replay(deployment: Deployment, said: Alerts) -> tuple[list[Notification], int]:
+    """What *said* would have told over the archived runs of *deployment*, and over how many slots; nothing is sent."""
+    found, _ = readings(deployment, [rule.check for rule in said.rules])
+    told = [
+        notice for rule in said.rules for notice in alerts.run(rule, [each[rule.check] for each in found], said.quiet)
+    ]  # fmt: skip
+    return sorted(told, key=lambda notice: notice.at), len(found)
 
 
 def message(watch: Watch, notification: Notification, *, root: Path, now: datetime) -> tuple[str, str]:

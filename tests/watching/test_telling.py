@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from harness import make_home
+from harness import Ended, make_home
 
 from opsnb.checks import errors as error_checks  # noqa: F401  (registers the check whose result is read)
 from opsnb.config import load_environment, load_release
@@ -205,3 +205,34 @@ def test_the_sign_off_can_ask_for_the_slots(day: Day, monkeypatch: pytest.Monkey
     result = ops.judge(checks.schedule.kept, ops.slot_runs(), **begun)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.summary == "2 of 19 runs of the schedule done, slot 3 is next at 2026-11-23 09:30 UTC."
+
+
+def test_rules_are_tried_over_the_archive(day: Day, post: Post, opsnb: Callable[..., Ended]) -> None:
+    """`opsnb replay` says what a file's rules would have told; nothing is sent."""
+    for hours, rate in ((0.5, 0.0), (1, 0.2), (1.5, 0.03), (2, None), (2.5, 0.0)):
+        day.go(hours, rate)
+    before = len(post.got)
+    rules = day.root / "rules.yaml"
+    rules.write_text("rules:\n  - { name: tighter, check: errors.alert_rate, limit: 0.02, severity: warning }\n")
+    ended = opsnb("replay", "local", "--rules", str(rules), root=day.root)
+    assert ended.code == 0, ended
+    assert [line.split()[-4:] for line in ended.out.splitlines()[1:3]] == [
+        ["tighter", "firing", "warning", "0.2"], ["tighter", "resolved", "warning", "0"],
+    ]  # fmt: skip
+    assert "2 notifications over 5 slots" in ended.out
+    assert len(post.got) == before
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("rules: [{ name: r, check: errors.nothing, limit: 1.0 }]", "check = errors.nothing: expected a check's id"),
+        ("rules: [{ name: r, check: errors.alert_rate }]", "either limit, or objective with burn"),
+        ("rulez: []", "rulez"),
+    ],
+)
+def test_rules_that_are_wrong(day: Day, opsnb: Callable[..., Ended], said: str, expected: str) -> None:
+    (day.root / "rules.yaml").write_text(said + "\n")
+    ended = opsnb("replay", "local", "--rules", str(day.root / "rules.yaml"), root=day.root)
+    assert ended.code == 2
+    assert expected in " ".join(ended.err.split()) and "rules.yaml" in ended.err
