@@ -134,7 +134,7 @@ def _took(seconds: object) -> str:
 
 def _note(row: dict[Any, Any]) -> str:
     finding = str(row["finding"] or "")
-    if finding in ("was missed", "failed"):  # the state says so
+    if finding in ("was missed", "failed", "could not measure"):  # the state says so
         finding = ""
     again = int(str(row["attempts"] or 0))
     tried = f"begun {again} times" if again > 1 else ""
