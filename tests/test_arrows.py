@@ -22,6 +22,7 @@ LAYERS = (
     {"questions"},
     {"phase"},
     {"execution", "local"},
+    {"watching"},
     {"cli", "__init__"},
 )
 NEVER = {

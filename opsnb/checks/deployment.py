@@ -1,10 +1,8 @@
-"""The deployment as a whole: its systems answer, everything is verified, it was watched (PRE-2.3, SO-1, SO-2)."""
+"""The deployment as a whole: its systems answer, everything is verified (PRE-2.3, SO-2)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Protocol
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -15,20 +13,6 @@ from opsnb.verdicts import Gate, Outcome, Verdict, check, failed, gate, inconclu
 HEALTHY = "ACTIVE_HEALTHY"
 _SERVICES = ("service", "status", "healthy")
 _PHASES = ("phase", "gate", *(str(verdict) for verdict in Verdict), "run", "journalled", "finding")
-_RUNS = ("period", "from", "to", "state", "runs")
-
-
-class Period(Protocol):
-    """A stretch of the monitoring schedule, in hours after the deployment; a run every so many minutes."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def from_hours(self) -> float: ...  # noqa: D102
-    @property
-    def to_hours(self) -> float: ...  # noqa: D102
-    @property
-    def every_minutes(self) -> float: ...  # noqa: D102
 
 
 @check(
@@ -106,53 +90,6 @@ def all_passed(results: pd.DataFrame, *, phases: Iterable[str]) -> Outcome:
     warnings = sum(int(str(row["WARN"])) for row in rows)
     checks = sum(int(str(row["PASS"])) for row in rows)
     return passed(f"{seen}: {counted(checks, 'check')} passed, {counted(warnings, 'warning')}.", **details)
-
-
-@check(
-    "deployment.monitoring_complete",
-    title="24-hour monitoring complete",
-    items=("SO-1",),
-    fix="A run that was due and missed cannot be made up for: note why, and watch for another 24 hours where it matters.",
-    empty="INCONCLUSIVE or FAIL, by the time that has passed: no monitoring run is in the archive, so every ended slot was missed.",
-)
-def monitoring_complete(runs: pd.DataFrame, *, periods: Sequence[Period], deployed_at: datetime | str | None, now: datetime) -> Outcome:
-    """In every slot of the schedule that has ended, a run was made; and the last slot has ended.
-
-    Table: the monitoring runs of this deployment (`run_at`, UTC; several rows of one run count once). A period of 4 hours every 30
-    minutes has 8 slots; each must hold the beginning of a run.
-    """
-    if deployed_at is None:
-        return inconclusive("The deployment has no end yet, so its 24 hours have not begun.")
-    if not periods:
-        return inconclusive("The release has no monitoring schedule.")
-    begun, present = pd.Timestamp(deployed_at), pd.Timestamp(now)
-    if begun.tzinfo is None or present.tzinfo is None:
-        raise SourceNonsense("a time carries no zone; expected one like 2026-01-31T12:00:00+00:00")
-    moments: list[pd.Timestamp] = []
-    if not runs.empty:
-        moments = sorted({pd.Timestamp(each) for each in pd.to_datetime(known(runs, "run_at")["run_at"], utc=True)})
-    rows = []
-    for period in periods:
-        start, end = begun + timedelta(hours=period.from_hours), begun + timedelta(hours=period.to_hours)
-        while start < end:
-            stop = min(start + timedelta(minutes=period.every_minutes), end)
-            made = sum(start <= moment < stop for moment in moments)
-            state = "done" if made else "missed" if stop <= present else "due" if start <= present else "to come"
-            rows.append({"period": period.name, "from": start, "to": stop, "state": state, "runs": made})
-            start = stop
-    table = findings(rows, _RUNS)
-    states = table["state"].value_counts().to_dict()
-    done, missed, left = states.get("done", 0), states.get("missed", 0), states.get("due", 0) + states.get("to come", 0)
-    details = {"table": table, "measured": done, "limit": len(rows)}
-    seen = f"{done} of {counted(len(rows), 'run')} of the schedule done"
-    if missed:
-        first = table[table["state"] == "missed"].iloc[0]
-        return failed(f"{seen}, {missed} missed, the first between {first['from']:%H:%M} and {first['to']:%H:%M} UTC.", **details)
-    last = pd.Timestamp(rows[-1]["to"])  # type: ignore[arg-type]
-    if left or present < last:
-        hours = max(0.0, (last - present).total_seconds() / 3600)
-        return inconclusive(f"{seen}; {counted(left, 'run')} and {hours:.1f} hours are left.", **details)
-    return passed(f"{seen}; the last slot ended at {last:%Y-%m-%d %H:%M} UTC.", **details)
 
 
 def _phase(name: str, results: pd.DataFrame) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from opsnb.config.environment import EncryptionSpec, Environment
 from opsnb.config.limits import Limits
-from opsnb.config.loading import effective_limits, load_environment, load_release, require_references
+from opsnb.config.loading import effective_limits, load_alerts, load_environment, load_release, require_references
 from opsnb.config.references import Reference, text_of
 from opsnb.config.release import Contact, FunctionSpec, Period, Release, Support, Variables
 from opsnb.config.root import Settings, child_environment, find_root, settings
@@ -51,6 +51,7 @@ __all__ = [
     "child_environment",
     "effective_limits",
     "find_root",
+    "load_alerts",
     "load_environment",
     "load_release",
     "read_signers",

@@ -143,7 +143,8 @@ class Environment(Model):
     """One environment: one release's connections, windows and the limits it overrides. `name` is the file's.
 
     Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE. `variable_values`: variables of the
-    functions whose value the operator holds too, by reference; compared by digest. `notify`: Apprise URLs that announcements go to.
+    functions whose value the operator holds too, by reference; compared by digest. `notify`: Apprise URLs that announcements go to,
+    `on_call` those that alerts go to; `heartbeat`: the URL of a dead man's switch (Healthchecks) that is told that the monitoring lives.
     """
 
     name: str = ""
@@ -165,6 +166,8 @@ class Environment(Model):
     baseline_window: BaselineSpec = BaselineSpec()
     log_delay_s: NotNegative = 90
     notify: tuple[Reference, ...] = ()
+    on_call: tuple[Reference, ...] = ()
+    heartbeat: Reference | None = None
     limits: dict[str, Number] = Field(default_factory=dict)
     support: Support | None = None
     phase_deadline_s: Positive = 900

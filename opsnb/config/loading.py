@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from opsnb.config.alerts import Alerts
 from opsnb.config.documents import Document, Mistake, read
 from opsnb.config.environment import Environment
 from opsnb.config.limits import Limits
@@ -29,6 +30,21 @@ def load_release(name: str, root: Path | None = None) -> Release:
 def load_environment(name: str, root: Path | None = None) -> Environment:
     """The environment *name* (parameters/environments/<name>.yaml), its limits checked. Raises UsageError or ConfigError."""
     return _load(Environment, "environment", name, root or find_root())
+
+
+def load_alerts(path: Path) -> Alerts:
+    """Rules of alerts from a file of their own, as `alerts` of a release holds them. Raises UsageError or ConfigError."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; expected YAML with `rules`, as `alerts` of a release has them")
+    document = read(path, str(path))
+    mistakes = [*document.mistakes]
+    try:
+        loaded = Alerts.model_validate(document.data)
+    except ValidationError as error:
+        mistakes += mistakes_of(error, Alerts, document)
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(str(mistake) for mistake in mistakes)))
+    return loaded
 
 
 def effective_limits(release: Release, environment: Environment, **values: float | None) -> Limits:
@@ -54,7 +70,8 @@ def require_references(environment: Environment, root: Path) -> None:
     """
     missing: dict[str, list[str]] = {}
     for key, reference in environment.references():
-        if key in ("postgres.write_dsn", "backup.dsn") or key.startswith(("encryption.", "variable_values.", "notify")):
+        late = ("encryption.", "variable_values.", "notify", "on_call", "heartbeat")
+        if key in ("postgres.write_dsn", "backup.dsn") or key.startswith(late):
             continue
         try:
             reference.resolve(root)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from opsnb.config.alerts import Alerts
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
 from opsnb.config.schema import Accepted, AccessSpec, AttestationRule, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
@@ -108,6 +110,14 @@ class Period(Model):
         return to_hours
 
 
+GUIDE_SCHEDULE = (
+    Period(name="hours 0 to 4", from_hours=0, to_hours=4, every_minutes=30),
+    Period(name="hours 4 to 12", from_hours=4, to_hours=12, every_minutes=60),
+    Period(name="hours 12 to 24", from_hours=12, to_hours=24, every_minutes=240),
+)
+"""The guide's schedule, for a release that names none: 8 + 8 + 3 runs, each at the end of its interval."""
+
+
 class Contact(Model):
     """Who to call. Name and reach are text, or references where they are nobody's business but the operator's.
 
@@ -159,7 +169,8 @@ class Release(Model):
     links: Links = Links()
     actions: Actions = Actions()
     limits: Limits = Limits()
-    monitoring: tuple[Period, ...] = ()
+    monitoring: tuple[Period, ...] = GUIDE_SCHEDULE
+    alerts: Alerts = Alerts()
     support: Support = Support()
     announcements: dict[str, str] = Field(default_factory=dict)
     key_events: tuple[str, ...] = ()
@@ -169,6 +180,10 @@ class Release(Model):
     @classmethod
     def _each_once(cls, periods: tuple[Period, ...]) -> tuple[Period, ...]:
         once([period.name for period in periods])
+        in_order = sorted(periods, key=lambda period: period.from_hours)
+        for earlier, later in pairwise(in_order):
+            if later.from_hours < earlier.to_hours:
+                raise ValueError(f"periods that do not overlap; {later.name} begins before {earlier.name} has ended")
         return periods
 
     @property

@@ -6,7 +6,10 @@ from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
 from opsnb.questions.rollback import RollbackQuestions
+from opsnb.questions.slots import SlotQuestions
 
 
-class Questions(FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, BeforeQuestions, RollbackQuestions):
+class Questions(
+    FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, BeforeQuestions, RollbackQuestions, SlotQuestions
+):
     """What a phase can be asked beside its sources. Mixed into `Phase`, which sets what `Base` declares."""
