@@ -183,7 +183,7 @@ class Phase(Questions):
     def runs(self) -> Facts:
         """The newest runs of this deployment's phases: one row per check; what a person accepted or attested counts as a warning."""
         found = archive.newest_results(self.deployment)
-        settled = [*self.said.accepted, *(f"{attestations.BY_HAND}{item}" for item in self.said.closed)]
+        settled = [result.id for result in archive.results_that_count(self.deployment) if self.said.counted(result) is not result.verdict]
         rows = found.table
         return Facts(
             found.source,

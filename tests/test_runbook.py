@@ -17,9 +17,6 @@ from opsnb.runbook import ITEMS, NOTEBOOKS, PHASES, items_of, notebook_of, phase
 REPOSITORY = Path(__file__).parents[1]
 GIVEN = REPOSITORY.parent / "shared" / "runbook" / "items.csv"
 NOT_AUTOMATED = {
-    "POST-4.1",
-    "POST-4.3",
-    "POST-4.4",
     "MON-4",
     "H4-4",
     "H12-2",

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from opsnb import errors
 from opsnb.cli.cleaning import cleanup
-from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, err, out
+from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
 from opsnb.config import child_environment, find_root
 from opsnb.errors import UsageError
 from opsnb.verdicts import Gate
@@ -35,9 +35,21 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("--set", "-p", metavar="NAME=VALUE", help="A parameter of the notebook, for this run.")
     ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Let the named phases act: 03 removes test records, 08 walks the journey. Needs --phase.")
+    ] = False,
+    confirm: Annotated[str, typer.Option("--confirm", metavar="ENV", help="The environment's name, where nobody types it.")] = "",
 ) -> None:
     """Runs the phases of the runbook and archives their reports. Exit: 0 passed, 1 failed, 2 usage, 3 held, 4 unmeasured."""
-    raise typer.Exit(_run(environment, phase or [], deployment, _parameters(parameter or [])))
+    given = _parameters(parameter or [])
+    if apply:
+        if not phase:
+            raise UsageError("--apply needs --phase: name the phases that may act")
+        name = confirmed(environment, confirm)
+        if name != environment:
+            raise UsageError(f"--confirm {name}: expected the environment's name, {environment}; nothing was changed")
+        given |= {"apply": True, "confirm": name}
+    raise typer.Exit(_run(environment, phase or [], deployment, given))
 
 
 def _run(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from opsnb.config.alerts import Alerts
+from opsnb.config.journey import JourneySpec
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
 from opsnb.config.schema import Accepted, AccessSpec, AttestationRule, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
@@ -173,6 +174,7 @@ class Release(Model):
     alerts: Alerts = Alerts()
     support: Support = Support()
     announcements: dict[str, str] = Field(default_factory=dict)
+    journey: JourneySpec | None = None
     key_events: tuple[str, ...] = ()
     services: tuple[str, ...] = ("db", "rest")
 
@@ -190,6 +192,11 @@ class Release(Model):
     def public_functions(self) -> tuple[str, ...]:
         """The functions that answer everybody."""
         return tuple(slug for slug, said in self.functions.items() if said.public)
+
+    @property
+    def function_versions(self) -> dict[str, int]:
+        """Function → the version this release deploys."""
+        return {slug: said.version for slug, said in self.functions.items()}
 
     @property
     def accepted_objects(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from opsnb.evidence.results import (
 )
 from opsnb.evidence.safe import jsonable, unwritable, utc, write_atomic
 from opsnb.facts import Facts
-from opsnb.verdicts import Gate, PhaseReport
+from opsnb.verdicts import CheckResult, Gate, PhaseReport
 
 LIBRARY_NAME = "plotly.min.js"
 ROLLBACK_NAME = "rollback.json"
@@ -182,6 +182,11 @@ def newest_results(deployment: Deployment) -> Facts:
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
     return Facts(SOURCE, f"results of the newest runs of {deployment.id}", 0.0, answer=table)
+
+
+def results_that_count(deployment: Deployment) -> list[CheckResult]:
+    """The results of the newest runs."""
+    return [result for run in newest_runs(deployment).values() for result in run.results]
 
 
 def begin_rollback(deployment: Deployment, *, now: datetime, why: str) -> Path:

@@ -91,7 +91,8 @@ class Standing:
 
     def counted(self, result: CheckResult) -> Verdict:
         """The verdict as the gate counts it: what was accepted is WARN, and so is an item no check decides that somebody attested."""
-        by_hand = result.id.removeprefix(BY_HAND) in self.closed if result.id.startswith(BY_HAND) else False
+        undecided = result.verdict is Verdict.INCONCLUSIVE or result.id.startswith(BY_HAND)
+        by_hand = undecided and bool(result.items) and all(item in self.closed for item in result.items)
         return Verdict.WARN if by_hand or result.id in self.accepted else result.verdict
 
 

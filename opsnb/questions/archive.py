@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
+from opsnb.actions import record as records
 from opsnb.actions import snapshot
 from opsnb.checks.contacts import contact_row
 from opsnb.config import Reference, text_of
@@ -83,6 +86,32 @@ class ArchiveQuestions(Base):
             for period in self.release.monitoring
         ]  # fmt: skip
         return told("release", "monitoring schedule", rows, "period", "runs", "number", "state")
+
+    def journey_steps(self) -> Facts:
+        """The steps of the newest journey: step, door, kind, requests, status, seconds, wrong, items; ``extra["broken_off"]`` tells why."""
+        said = self._journey()
+        rows = [
+            (step["step"], step["door"], step["kind"], step["requests"], ", ".join(map(str, step["status"])), step["seconds"],
+             "; ".join(step["wrong"]), ", ".join(step["items"]))
+            for step in said.get("steps", ())
+        ]  # fmt: skip
+        columns = ("step", "door", "kind", "requests", "status", "seconds", "wrong", "items")
+        return told("archive", "steps of the newest journey", rows, *columns)
+
+    def journey_broken_off(self) -> str:
+        """Why the newest journey was broken off; '' where it was not."""
+        return str(self._journey().get("broken_off", ""))
+
+    def journey_left(self) -> Facts:
+        """What the newest journey removed and what is left of it: what, removed, left."""
+        said = self._journey()
+        removed = said.get("removed", {})
+        rows = [(name, removed.get(name, 0), rows) for name, rows in said.get("left", {}).items()]
+        return told("archive", "traces of the newest journey", rows, "what", "removed", "left")
+
+    def _journey(self) -> dict[str, Any]:
+        paths = records.action_paths(self.deployment, "journey")
+        return dict(json.loads(paths[-1].read_text(encoding="utf-8"))) if paths else {}
 
     def snapshots(self) -> Facts:
         """The snapshots of this deployment, newest first, each with what its newest rehearsal found."""

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from opsnb.actions.cleanup import Cleanup, newest_record
+from opsnb.actions.journey import Journey
 from opsnb.actions.record import newest_action
 from opsnb.evidence import display
 from opsnb.facts import Facts, asked
@@ -48,6 +49,17 @@ class CleanupQuestions(Base):
     def announcement(self) -> Facts:
         """What the newest announcement of this deployment was, and whom it reached: message, place, kind, delivered."""
         return newest_action(self.deployment, "announce", "sent")
+
+    def journey(self) -> display.Note:
+        """Walks the release's journey where `apply` is True and `confirm` is the environment's name; says what was done."""
+        if self.release.journey is None:
+            return display.Note(f"The release {self.release.name} describes no journey.")
+        if not self.apply:
+            return display.Note("Nothing was walked: apply is False. `opsnb journey` walks it, or a person does and attests the items.")
+        action = Journey.open(self.environment.name, root=self.root, deployment=self.deployment.id)
+        record = action.apply(confirm=self.confirm)
+        removed = sum(record["removed"].values())
+        return display.Note(f"{len(record['steps'])} steps walked, {removed} rows removed afterwards.")
 
     def cleanup(self) -> CleanupInNotebook:
         """The removal of the release's test records, as a notebook sees it."""

@@ -40,7 +40,7 @@ def transaction(
 
     UsageError for a DSN that is none, or one of the transaction pooler: what is counted there may be other people's.
     """
-    connection = _connect(dsn, phase)
+    connection = connect(dsn, phase)
     committing = False
     try:
         # psycopg says "begin … read only"; what poolers do with options of the start-up packet nobody knows
@@ -57,14 +57,15 @@ def transaction(
         committing = True
         connection.commit()
     except psycopg.Error as error:
-        raise _refused(error, committing=committing) from None
+        raise refused(error, committing=committing) from None
     except UnicodeError:
         raise SourceError("a text is not UTF-8; nothing was changed", source=SOURCE) from None
     finally:
         connection.close()  # what was not committed is rolled back
 
 
-def _connect(dsn: SecretStr, phase: str) -> psycopg.Connection[tuple[object, ...]]:
+def connect(dsn: SecretStr, phase: str) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection of the role that writes; SourceError in words where there is none."""
     parts = dsn_parts(dsn, "the DSN in section postgres")
     own = {"application_name": f"opsnb/{phase}", "connect_timeout": CONNECT_TIMEOUT_S, "client_encoding": "UTF8"}
     try:
@@ -73,7 +74,7 @@ def _connect(dsn: SecretStr, phase: str) -> psycopg.Connection[tuple[object, ...
         raise no_connection(error, place(parts), CONNECT_TIMEOUT_S) from None
 
 
-def _refused(error: psycopg.Error, *, committing: bool) -> SourceError:
+def refused(error: psycopg.Error, *, committing: bool = False) -> SourceError:
     """The error in words. DETAIL quotes rows: only the kind of the error leaves."""
     state = error.sqlstate
     if committing and (state is None or state.startswith(("08", "57P"))):
