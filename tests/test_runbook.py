@@ -18,8 +18,6 @@ REPOSITORY = Path(__file__).parents[1]
 GIVEN = REPOSITORY.parent / "shared" / "runbook" / "items.csv"
 NOT_AUTOMATED = {
     "MON-4",
-    "H4-4",
-    "H12-2",
 }
 given_items = pytest.mark.skipif(not GIVEN.is_file(), reason="the list of items is not beside this checkout")
 

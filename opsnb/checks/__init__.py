@@ -27,6 +27,7 @@ from opsnb.checks import (
     schema,
     snapshot,
     storage,
+    usage,
     window,
 )
 
@@ -57,5 +58,6 @@ __all__ = [
     "schema",
     "snapshot",
     "storage",
+    "usage",
     "window",
 ]

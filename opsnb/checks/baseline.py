@@ -63,7 +63,7 @@ def worse_than_baseline(
 @check(
     "errors.slower_than_baseline",
     title="Answers no slower than before",
-    items=(),
+    items=("H12-2",),
     fix="Compare the database's response time and the pool with those before: with a fast database it waits for something else.",
     empty="INCONCLUSIVE: without calls before the deployment there is nothing to compare with.",
 )

@@ -35,6 +35,8 @@ class Limits(Model):
     verify_minutes: Positive = 30
     merge_query_s: Positive = 1
     verify_error_rate: Share = 0.01
+    usage_people: Positive = 1
+    usage_within_h: Positive = 12
     worse_error_rate: Share = 0.01
     slower_share: Positive = 0.5
     growth_mb: Positive = 100

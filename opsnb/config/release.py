@@ -11,7 +11,7 @@ from opsnb.config.alerts import Alerts
 from opsnb.config.journey import JourneySpec
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
-from opsnb.config.schema import Accepted, AccessSpec, AttestationRule, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, once
+from opsnb.config.schema import Accepted, AccessSpec, AttestationRule, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, UseSpec, once
 
 
 class Request(Model):
@@ -166,6 +166,7 @@ class Release(Model):
     variables: Variables = Variables()
     cleanup: Cleanup = Cleanup()
     record: RecordSpec | None = None
+    usage: tuple[UseSpec, ...] = ()
     counted_tables: tuple[str, ...] = ()
     links: Links = Links()
     actions: Actions = Actions()
@@ -197,6 +198,11 @@ class Release(Model):
     def function_versions(self) -> dict[str, int]:
         """Function → the version this release deploys."""
         return {slug: said.version for slug, said in self.functions.items()}
+
+    @property
+    def usage_names(self) -> tuple[str, ...]:
+        """What counts as use, by name."""
+        return tuple(use.name for use in self.usage)
 
     @property
     def accepted_objects(self) -> tuple[str, ...]:

@@ -225,6 +225,15 @@ class Cleanup(Model):
         return ((record.table, record.key, record.values) for record in self.records)
 
 
+class UseSpec(Model):
+    """One kind of use: a row of *table* made at *at_column* by whoever *person_column* says."""
+
+    name: str
+    table: str
+    at_column: str
+    person_column: str
+
+
 class RecordSpec(Model):
     """The cumulative record: where it is, when it was updated, what shape it has, which notes feed it."""
 

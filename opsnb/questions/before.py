@@ -41,6 +41,16 @@ class BeforeQuestions(Base):
             return [logs.facts(name), logs.facts(name)]
         return [self._of(name, *ends, params) for ends in self.windows(minutes).values()]
 
+    def first_and_last_hours(self, name: str, hours: float = 4, minutes: float = 60, **params: Any) -> list[Facts]:
+        """The log statement *name* of the deployment's first *hours*, and of the last *minutes*, which begin after them at the earliest."""
+        logs = self.sources.logs
+        if isinstance(logs, Absent):
+            return [logs.facts(name), logs.facts(name)]
+        opened = self.deployment.opened_at.astimezone(UTC).replace(second=0, microsecond=0)
+        ends = min(opened + timedelta(hours=hours), self.started_at)
+        begin = min(max(ends, self.minutes_ago(minutes)), self.started_at)
+        return [self._of(name, opened, ends, params), self._of(name, begin, self.started_at, params)]
+
     def new_errors(self, minutes: float = 30) -> Facts:
         """The errors logged since the deployment, by template, with `new`: whether the baseline window has none of its kind.
 

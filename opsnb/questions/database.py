@@ -17,6 +17,7 @@ from opsnb.facts import Facts, asked
 from opsnb.questions.base import Base
 from opsnb.sources import Absent, Postgres, catalogue, impersonation, merges, openings, reaching, shape_sql
 from opsnb.sources import bodies as bodies_
+from opsnb.sources import usage as usage_
 
 RECENT_S = 3600.0
 """The guide's "updated within the last hour"."""
@@ -50,6 +51,12 @@ class DatabaseQuestions(Base):
             patient_column=said.patient_column, note_patient_column=said.note_patient_column,
             note_signed_at_column=said.note_signed_at_column,
         )  # fmt: skip
+
+    def usage(self) -> Facts:
+        """What people did since the deployment, per hour and kind of use: hour, what, n, people."""
+        if not self.release.usage:
+            return self._not_in_release("usage")
+        return usage_.usage(self.sources.database, self.release.usage, since=self.deployment.opened_at)
 
     def record_updates(self) -> Facts:
         """Whether the records of patients whose note was signed lately were updated since."""
