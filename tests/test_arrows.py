@@ -18,7 +18,7 @@ LAYERS = (
     {"config", "runbook"},
     {"sources", "checks", "charts"},
     {"evidence"},
-    {"actions"},
+    {"actions", "collecting"},
     {"questions"},
     {"phase"},
     {"execution", "local"},

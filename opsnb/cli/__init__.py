@@ -7,11 +7,25 @@ import signal
 from rich.markup import escape
 
 from opsnb import errors
-from opsnb.cli import announcing, attesting, capture, cleaning, local, runs, sealing, walking, watching, wayback
+from opsnb.cli import announcing, attesting, capture, cleaning, collecting, local, runs, sealing, walking, watching, wayback
 from opsnb.cli.shared import app, err
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
 
-__all__ = ["announcing", "app", "attesting", "capture", "cleaning", "local", "main", "runs", "sealing", "walking", "watching", "wayback"]
+__all__ = [
+    "announcing",
+    "app",
+    "attesting",
+    "capture",
+    "cleaning",
+    "collecting",
+    "local",
+    "main",
+    "runs",
+    "sealing",
+    "walking",
+    "watching",
+    "wayback",
+]
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ class Limits(Model):
     verify_minutes: Positive = 30
     merge_query_s: Positive = 1
     verify_error_rate: Share = 0.01
+    collected_minutes: Positive = 60
     usage_people: Positive = 1
     usage_within_h: Positive = 12
     worse_error_rate: Share = 0.01

@@ -12,6 +12,8 @@ import pandas as pd
 from opsnb.actions import record as records
 from opsnb.actions import snapshot
 from opsnb.checks.contacts import contact_row
+from opsnb.collecting import collect as collecting
+from opsnb.collecting.archive import Archive
 from opsnb.config import Reference, text_of
 from opsnb.errors import ReferenceError_
 from opsnb.evidence import attestations
@@ -112,6 +114,19 @@ class ArchiveQuestions(Base):
     def _journey(self) -> dict[str, Any]:
         paths = records.action_paths(self.deployment, "journey")
         return dict(json.loads(paths[-1].read_text(encoding="utf-8"))) if paths else {}
+
+    def collected(self) -> Facts:
+        """The lines of the last day in the archive of logs, per key event: event ('' for lines without one), lines."""
+        folder = collecting.folder_of(self.root, self.environment.name)
+        table = collecting.read(folder, since=self.minutes_ago(24 * 60)) if folder.is_dir() else None
+        if table is None or table.empty:
+            return told("logs", "collected lines per key event", [], "event", "lines")
+        events = table["events"].astype(str).str.split(" ").explode().value_counts().sort_index()
+        return told("logs", "collected lines per key event", [(str(event), int(n)) for event, n in events.items()], "event", "lines")
+
+    def collected_until(self) -> datetime | None:
+        """Up to when the archive of logs is complete; None where nothing was collected."""
+        return Archive(collecting.folder_of(self.root, self.environment.name)).watermark()
 
     def snapshots(self) -> Facts:
         """The snapshots of this deployment, newest first, each with what its newest rehearsal found."""

@@ -111,6 +111,7 @@ def test_nothing_to_delete_is_filed_once(desk: Desk) -> None:
     assert result.verdict is Verdict.PASS and "Nothing was left to delete" in result.summary
 
 
+@pytest.mark.campaign
 def test_killed_at_any_moment(desk: Desk, tmp_path: Path) -> None:
     """32 moments, a fourth of them while the server works: all rows or none are gone, and the next plan knows which."""
     said = {"dsn": desk.dsn, "root": str(desk.root), "cleanup": desk.cleanup, "counts": COUNTS, "whole": WHOLE, "again": ROWS}

@@ -137,6 +137,7 @@ def test_what_is_broken_is_named(home_of_target: Path, definition: str, step: st
     assert traces(home_of_target) == before
 
 
+@pytest.mark.campaign
 def test_a_killed_journey_is_cleaned_up(home_of_target: Path, opsnb: Callable[..., Ended]) -> None:
     before = traces(home_of_target)
     script = (

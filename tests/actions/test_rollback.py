@@ -250,6 +250,7 @@ def killed(desk: Desk, times: int, dice: random.Random) -> None:
     assert exported >= times * 2  # whatever was committed was exported before
 
 
+@pytest.mark.campaign
 def test_killed_at_random_moments(desk: Desk) -> None:
     killed(desk, 2, random.Random(5))
 

@@ -282,7 +282,7 @@ def test_a_killed_snapshot_leaves_no_snapshot(desk: Desk) -> None:
     rows=st.lists(st.tuples(st.integers(-5, 5), st.one_of(st.none(), st.text("ab'\\\n☃", max_size=4))), min_size=1, max_size=8),
     pick=st.randoms(use_true_random=False),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_fingerprint_is_of_the_rows_and_not_of_their_order(rows: list[tuple[int, str | None]], pick: Any) -> None:
     with bare(18).fresh() as dsn, psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("create table public.t (n int, s text)")

@@ -250,6 +250,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.campaign
 def test_killed_at_any_moment_it_is_either_as_before_or_taken_back(cluster: Cluster) -> None:
     one = mark(cluster, 1)
     mark(cluster, 2)

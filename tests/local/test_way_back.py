@@ -161,6 +161,7 @@ def test_a_restore_that_fails_says_so_and_loses_nothing(api: httpx.Client, root:
     assert sql(api, "select n from public.kept") == [{"n": 7}]
 
 
+@pytest.mark.campaign
 def test_what_a_killed_daemon_promised_the_next_one_keeps(root: Path) -> None:
     for wait_s in (0.15, 0.4, 0.6):
         told = target.up(root)

@@ -18,6 +18,7 @@ chdb_session = pytest.importorskip("chdb.session")
 FOLDER = resources.files("opsnb") / "sql" / "logs"
 STATEMENTS = sorted(entry.name.removesuffix(".sql") for entry in FOLDER.iterdir() if entry.name.endswith(".sql"))
 PARAMS: dict[str, dict[str, str]] = {
+    "function_lines": {"parts": "1", "part": "0"},
     "function_calls": {"slow_ms": "5000.0"},
     "probe_seen": {"mark": "'run-1'"},
     "key_events": {"words": "['ERROR', 'FATAL', 'merge_soap']"},

@@ -61,6 +61,7 @@ def test_the_run_that_is_due_is_done_once(sharing: Path, opsnb: Opsnb) -> None:
     assert "Monitoring: 1 of 19" in page and f'href="{run.name}/report.html"' in page
 
 
+@pytest.mark.campaign
 def test_a_run_made_by_hand_counts_and_those_nobody_made_are_missed(sharing: Path, opsnb: Opsnb) -> None:
     deployment = deployed(sharing, 95)
     made = opsnb("run", "local", "--phase", "monitor", root=sharing)
@@ -78,6 +79,7 @@ def rules(root: Path, check: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + said, encoding="utf-8")
 
 
+@pytest.mark.campaign
 def test_an_alert_reaches_the_addresses(sharing: Path, opsnb: Opsnb) -> None:
     """A rule of the release over what the real phase measured; told once, to the address the target keeps."""
     rules(sharing, "errors.alert_response")
@@ -100,6 +102,7 @@ def test_an_alert_on_no_check_is_refused(sharing: Path, opsnb: Opsnb) -> None:
     )
 
 
+@pytest.mark.campaign
 def test_a_scheduler_never_begins_a_deployment(sharing: Path, opsnb: Opsnb) -> None:
     ended = opsnb("monitor", "local", root=sharing)
     assert ended.code == 0 and "No deployment into local is open" in ended.out
@@ -123,6 +126,7 @@ def wait_until(said: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.campaign
 def test_two_at_once_and_one_killed_leave_one_run(sharing: Path, opsnb: Opsnb) -> None:
     """The one that runs is killed with kill -9: its worker ends with it, and the next one does the slot."""
     deployment = deployed(sharing, 31)
@@ -152,6 +156,7 @@ def _workers(deployment: Deployment) -> list[str]:
     return found
 
 
+@pytest.mark.campaign
 def test_watch_does_a_whole_schedule_and_judges_it(sharing: Path) -> None:
     """Two short slots; the process ends by itself with the schedule's verdict."""
     path = sharing / "parameters" / "releases" / "patient-history.yaml"

@@ -1,0 +1,1 @@
+"""Keeping logs: a local archive of what the platform forgets."""
