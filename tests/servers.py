@@ -52,10 +52,21 @@ def _serving(answer: bytes | None) -> Iterator[int]:
             connection.close()
 
 
+def _request(connection: socket.socket) -> None:
+    """Reads a whole HTTP request, or whatever comes first of anything else: who answers earlier may be taken for one who broke off."""
+    read = connection.recv(65536)
+    while read[:4].isalpha() and b"\r\n\r\n" not in read and (more := connection.recv(65536)):
+        read += more
+    head, _, body = read.partition(b"\r\n\r\n")
+    length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+    while len(body) < length and (more := connection.recv(65536)):
+        body += more
+
+
 def _reply(connection: socket.socket, answer: bytes) -> None:
     with contextlib.suppress(OSError):
-        connection.settimeout(5)
-        connection.recv(65536)
+        connection.settimeout(20)
+        _request(connection)
         connection.sendall(answer)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(65536):
