@@ -58,10 +58,15 @@ def find_or_open(reports_root: Path, environment: str, release: str, *, identifi
     """
     if not identifier:
         return open_deployment(reports_root, environment, release, now)
-    found = find(reports_root, environment, identifier)
-    if found.closed_at is not None:
-        raise UsageError(f"{identifier} was signed off at {utc(found.closed_at)} and is closed; leave --deployment out to open a new one.")
-    return found
+    return require_open(find(reports_root, environment, identifier))
+
+
+def require_open(deployment: Deployment) -> Deployment:
+    """*deployment*; UsageError where it was signed off."""
+    if deployment.closed_at is not None:
+        moment = utc(deployment.closed_at)
+        raise UsageError(f"{deployment.id} was signed off at {moment} and is closed; leave --deployment out to open a new one.")
+    return deployment
 
 
 def newest_open(reports_root: Path, environment: str, release: str | None = None) -> Deployment | None:

@@ -105,7 +105,7 @@ def require_possible(
     effective_limits(release, environment, **{name: value for name, value in parameters.items() if name in Limits.model_fields})
     reports = settings().reports_folder(root)
     if deployment:
-        deployments.find(reports, environment.name, deployment)
+        deployments.require_open(deployments.find(reports, environment.name, deployment))
     deployments.require_writable(reports)
     return environment, release
 

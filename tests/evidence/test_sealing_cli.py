@@ -79,6 +79,7 @@ def test_from_open_items_to_a_verified_signature(home: Path, opsnb: Opsnb) -> No
     assert broken.code == 1 and "signoff.html was changed after it was signed" in broken.out
     assert opsnb("attest", "local", ASKED[0], *who, "--statement", "Late.").code == 1  # the deployment is closed
     assert "is closed" in opsnb("run", "local", "--deployment", folder.name).err
+    assert not (home / ".opsnb").exists()  # and no target was started to learn it
 
 
 def test_statements_are_withdrawn(home: Path, opsnb: Opsnb) -> None:
