@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from scipy.special import betaincinv
 
 from opsnb.errors import SourceNonsense
 from opsnb.verdicts import Verdict
@@ -80,11 +81,9 @@ def bar_height(rows: int, *, row: int = BAR_PX) -> int:
 
 def error_bars(errors: pd.Series[Any], n: pd.Series[Any], colour: str) -> dict[str, Any]:
     """Error bars in %: the exact two-sided 95 % binomial interval (Clopper and Pearson) of each share."""
-    from scipy.stats import beta  # half a second to import: only where a rate is drawn
-
     share = errors / n
-    under = (share - pd.Series(beta.ppf(0.025, errors, n - errors + 1), index=errors.index).fillna(0.0)) * 100
-    over = (pd.Series(beta.ppf(0.975, errors + 1, n - errors), index=errors.index).fillna(1.0) - share) * 100
+    under = (share - pd.Series(betaincinv(errors, n - errors + 1, 0.025), index=errors.index).fillna(0.0)) * 100
+    over = (pd.Series(betaincinv(errors + 1, n - errors, 0.975), index=errors.index).fillna(1.0) - share) * 100
     return {"symmetric": False, "array": as_list(over), "arrayminus": as_list(under), "thickness": 1, "width": 0, "color": colour}
 
 

@@ -5,7 +5,7 @@ from opsnb.config.limits import Limits
 from opsnb.config.loading import effective_limits, load_alerts, load_environment, load_release, require_references
 from opsnb.config.references import Reference, text_of
 from opsnb.config.release import Contact, FunctionSpec, Period, Release, Support, Variables
-from opsnb.config.root import Settings, child_environment, find_root, settings
+from opsnb.config.root import Settings, become, child_environment, find_root, settings
 from opsnb.config.schema import (
     Accepted,
     AccessSpec,
@@ -48,6 +48,7 @@ __all__ = [
     "Support",
     "TableSpec",
     "Variables",
+    "become",
     "child_environment",
     "effective_limits",
     "find_root",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,12 @@ def child_environment(**extra: str) -> dict[str, str]:
     """The process environment for a process of ours, with *extra*; the switches of this process's own run are left out."""
     inherited = {name: value for name, value in os.environ.items() if name != "OPSNB_JOURNAL"}
     return {**inherited, **extra}
+
+
+def become(environment: Mapping[str, str]) -> None:
+    """Makes *environment* that of this process: a fork takes what a new process would have been started with."""
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def find_root(start: Path | None = None) -> Path:

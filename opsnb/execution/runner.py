@@ -5,12 +5,7 @@ A wave's phases run side by side in processes of their own; a phase that fails, 
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,10 +24,10 @@ from opsnb.config import (
     require_references,
     settings,
 )
-from opsnb.errors import UsageError
 from opsnb.evidence import archive, deployments, index, signoff
 from opsnb.evidence.deployments import Deployment
 from opsnb.execution import notebooks, plan
+from opsnb.execution.workers import Workers
 from opsnb.runbook import PHASES
 from opsnb.verdicts import Gate
 
@@ -75,19 +70,11 @@ def run(
     reports = settings().reports_folder(root)
     opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
     ends: list[PhaseEnd] = []
-    workers = _Workers()
-    for wave in chosen:
-        with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
-            started = [side_by_side.submit(_run_phase, phase, environment, opened, given, root, progress, workers) for phase in wave]
-            try:
-                ends += [future.result() for future in started]
-            except BaseException:
-                # the operator stops the run: what runs ends now and leaves its report, what did not begin never does
-                side_by_side.shutdown(wait=False, cancel_futures=True)
-                workers.stop()
-                side_by_side.shutdown()
-                index.write_index(opened)
-                raise
+    with Workers() as workers:
+        for wave in chosen:
+            ends += _side_by_side(
+                wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, workers), workers, opened
+            )
     if any(end.phase == "signoff" for end in ends):
         signoff.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
@@ -116,9 +103,23 @@ def joined(ends: Sequence[PhaseEnd]) -> Gate:
     return min((end.gate for end in ends), key=order.index, default=Gate.UNMEASURED)
 
 
+def _side_by_side(wave: list[str], run_phase: Callable[[str], PhaseEnd], workers: Workers, deployment: Deployment) -> list[PhaseEnd]:
+    with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
+        started = [side_by_side.submit(run_phase, phase) for phase in wave]
+        try:
+            return [future.result() for future in started]
+        except BaseException:
+            # the operator stops the run: what runs ends now and leaves its report, what did not begin never does
+            side_by_side.shutdown(wait=False, cancel_futures=True)
+            workers.stop()
+            side_by_side.shutdown()
+            index.write_index(deployment)
+            raise
+
+
 def _run_phase(
     phase: str, environment: Environment, deployment: Deployment, given: Mapping[str, Any], root: Path, progress: Progress,
-    workers: _Workers,
+    workers: Workers,
 ) -> PhaseEnd:  # fmt: skip
     progress(phase, None)
     started = datetime.now(UTC)
@@ -139,64 +140,20 @@ def _run_phase(
     return ended
 
 
-class _Workers:
-    """The workers of one run, so that whoever stops the run stops them; each is a process group of its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._groups: set[int] = set()
-        self.stopped = False
-
-    def add(self, group: int) -> None:
-        """A worker began; one that begins after the stop ends at once."""
-        with self._lock:
-            self._groups.add(group)
-            if self.stopped:
-                _stop_group(group)
-
-    def remove(self, group: int) -> None:
-        """A worker ended: its kernel must not outlive it."""
-        with self._lock:
-            self._groups.discard(group)
-            _stop_group(group)
-
-    def stop(self) -> None:
-        """Ends every worker that runs."""
-        with self._lock:
-            self.stopped = True
-            for group in self._groups:
-                _stop_group(group)
-
-
-def _work(order: dict[str, Any], environment: dict[str, str], workers: _Workers) -> str:
+def _work(order: dict[str, Any], environment: dict[str, str], workers: Workers) -> str:
     """Runs a worker to its end; answers why it did not end well, in words, or nothing."""
-    try:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "opsnb.execution.worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=environment, text=True, start_new_session=True,
-        )  # fmt: skip
-    except OSError as error:
-        raise UsageError(f"A worker process could not be started: {error.strerror}.") from error
     deadline_s = order["deadline_s"]
-    workers.add(worker.pid)
+    work = workers.start(order, environment)
     try:
-        _, complaint = worker.communicate(json.dumps(order), timeout=deadline_s + GRACE_S)
-    except subprocess.TimeoutExpired:
+        code = work.wait(deadline_s + GRACE_S)
+        complaint = work.complaint()
+    except TimeoutError:
         return f"The phase did not end within its deadline of {deadline_s:g} s and was stopped."
     finally:
-        workers.remove(worker.pid)
-        worker.wait()
+        workers.end(work)
     if workers.stopped:
         return "The run was stopped before this phase had ended."
-    if worker.returncode == 0:
+    if code == 0:
         return ""
-    last_line = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {worker.returncode}"
+    last_line = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {code}"
     return f"The worker process of the phase ended early: {last_line}"
-
-
-def _stop_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return

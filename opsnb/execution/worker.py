@@ -1,7 +1,7 @@
 """One phase in a process of its own: execute the notebook, then write its report.
 
-Started by the runner as ``python -m opsnb.execution.worker``, with one JSON object on standard input. A process of
-its own, so that a deadline can end it whatever it hangs in, and papermill's change of folder disturbs nobody.
+Forked by `opsnb.execution.forkserver`, or started as ``python -m opsnb.execution.worker`` with one JSON object on standard input.
+A process of its own, so that a deadline can end it whatever it hangs in, and papermill's change of folder disturbs nobody.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ _PR_SET_PDEATHSIG = 1
 
 def execute(order: dict[str, Any]) -> None:
     """Runs the notebook of *order* through papermill with the engine ``opsnb``; a raising cell is not an error here."""
-    # jsonschema loads this grammar for a format nobody here uses; it takes a second to build
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    skip_unused_grammar()
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -54,22 +53,32 @@ def execute(order: dict[str, Any]) -> None:
     write_report(folder)
 
 
-def end_with_runner() -> None:
-    """Ends this process when its runner is killed: whoever takes over must not find a run still at work. Linux only."""
+def skip_unused_grammar() -> None:
+    """The jsonschema package loads this grammar for a format nobody here uses; it takes a second to build."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+
+def end_with_parent() -> None:
+    """Ends this process when the one that started it is killed: whoever takes over must not find a run still at work. Linux only."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main() -> int:
-    """Reads the order; a failure of our own is one sentence on standard error."""
-    end_with_runner()
+def run(order: dict[str, Any]) -> int:
+    """Executes *order*; a failure of our own is one sentence on standard error, and exit code 1."""
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        execute(json.load(sys.stdin))
+        execute(order)
     except OpsnbError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def main() -> int:
+    """Reads the order from standard input."""
+    end_with_parent()
+    return run(json.load(sys.stdin))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ import pandas as pd
 import pytest
 from harness import REPOSITORY, Ended, make_home, process_environment, run_program
 
+from opsnb.config import child_environment
 from opsnb.evidence import results
 from opsnb.execution import plan, runner
 from opsnb.execution.runner import PhaseEnd
+from opsnb.execution.workers import FORKS, Workers
 from opsnb.runbook import PHASES
 from opsnb.verdicts import Gate
 
@@ -142,12 +144,17 @@ def test_a_phase_that_hangs_is_stopped_at_its_deadline(spoilt: Path, opsnb: Opsn
 
 def test_a_run_that_is_stopped_leaves_its_report_and_no_process(spoilt: Path) -> None:
     """A scheduler's stop, which ends a run as Ctrl-C does."""
-    begin_with(spoilt, "04_environment", f"open({str(spoilt / 'began')!r}, 'w').close(); import time; time.sleep(600)")
+    began = spoilt / "began"
+    begin_with(
+        spoilt, "04_environment", f"import os, time; open({str(began)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}} '); time.sleep(600)"
+    )
     program = str(Path(sys.executable).with_name("opsnb"))
     environment = process_environment(spoilt, OPSNB_LOCAL_AUTOSTART="0")
     process = subprocess.Popen([program, "run", "local", "--phase", "environment"], env=environment, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: (spoilt / "began").exists())
+        wait_for(lambda: began.exists() and began.read_text().endswith(" "))
+        kernel, worker = began.read_text().split()
+        assert Path("/proc", kernel).exists() and Path("/proc", worker).exists()
         process.send_signal(signal.SIGTERM)
         _, complaint = process.communicate(timeout=20)
     finally:
@@ -156,14 +163,7 @@ def test_a_run_that_is_stopped_leaves_its_report_and_no_process(spoilt: Path) ->
     (folder,) = (spoilt / "reports" / "local").glob("*/environment/*")
     assert valid(folder)["unfinished"] == "The run was stopped before this phase had ended."
     assert (folder / "report.html").is_file() and (folder.parents[1] / "index.html").is_file()
-    wait_for(lambda: not [each for each in Path("/proc").glob("[0-9]*/environ") if str(folder) in read(each)])
-
-
-def read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    wait_for(lambda: not Path("/proc", kernel).exists() and not Path("/proc", worker).exists())
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -188,6 +188,36 @@ def test_what_is_wrong_is_refused_before_a_kernel_starts(spoilt: Path, opsnb: Op
     ended = opsnb("run", "local", "--phase", "schema", *words, root=spoilt, OPSNB_LOCAL_AUTOSTART="0")
     assert ended.code == 2 and said in ended.err and ended.out == ""
     assert not (spoilt / "a kernel ran").exists() and not (spoilt / "reports").exists()
+
+
+def test_no_phase_sees_what_another_left_behind(spoilt: Path, opsnb: Opsnb) -> None:
+    """All are forked from one process: what one does to the interpreter stays its own, and so does its environment."""
+    for notebook in ("03_cleanup", "04_environment", "05_schema"):
+        begin_with(
+            spoilt, notebook,
+            "import builtins, opsnb, os; assert not hasattr(builtins, 'left') and not hasattr(opsnb, 'left') and 'LEFT' not in os.environ;"
+            f" assert '/{notebook.split('_')[1]}/' in os.environ['OPSNB_RUN_DIR'] and 'OPENBLAS_NUM_THREADS' not in os.environ;"
+            " builtins.left = opsnb.left = True; os.environ['LEFT'] = '1'; from pathlib import Path;"
+            f" Path({str(spoilt)!r}, 'kernel {notebook}').write_text(Path('/proc/self/cmdline').read_text())",
+        )  # fmt: skip
+    words = [word for name in ("cleanup", "environment", "schema") for word in ("--phase", name)]
+    ended = opsnb("run", "local", *words, root=spoilt, OPSNB_LOCAL_AUTOSTART="0")
+    told = [valid(runs(ended, name)[0]) for name in ("cleanup", "environment", "schema")]
+    assert [each["unfinished"] for each in told] == [None] * 3, told
+    commands = {path.read_text() for path in spoilt.glob("kernel *")}
+    assert len(commands) == 1 and ("forkserver" in commands.pop()) == FORKS
+
+
+def test_without_the_process_that_forks_a_phase_runs_all_the_same(tmp_path: Path) -> None:
+    """It may be killed, by whoever is short of memory."""
+    with Workers() as workers:
+        assert workers._server is not None
+        workers._server[0].kill()
+        workers._server[0].wait()
+        work = workers.start({"phase": "schema", "folder": str(tmp_path / "nowhere")}, child_environment())
+        code = work.wait(60)
+        assert code == 1 and "KeyError" in work.complaint()
+        workers.end(work)
 
 
 def end(gate: Gate) -> PhaseEnd:
