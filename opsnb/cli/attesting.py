@@ -15,11 +15,9 @@ from rich.text import Text
 from opsnb.cli.shared import app, out
 from opsnb.config import Release, SaidOfItem, find_root, load_release, read_statements, settings
 from opsnb.errors import UsageError
-from opsnb.evidence import attestations, deployments, index
+from opsnb.evidence import deployments
 from opsnb.evidence.deployments import Deployment
-from opsnb.evidence.display import SHAPES
 from opsnb.evidence.safe import printable
-from opsnb.evidence.state import state_of
 from opsnb.runbook import ITEMS, PHASES
 
 DeploymentArgument = Annotated[
@@ -44,6 +42,8 @@ def attest(
     file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Many statements at once: YAML.")] = None,
 ) -> None:
     """Files the statement of a named person about an item that no program can see. Nothing is ever overwritten."""
+    from opsnb.evidence import attestations
+
     root = find_root()
     found = _deployment(deployment, root)
     release = load_release(found.release, root)
@@ -74,6 +74,8 @@ def accept(
     expires: Annotated[str, typer.Option("--expires", metavar="DATE", help="The last day it is taken.")],
 ) -> None:
     """Accepts an INCONCLUSIVE or WARN, or a FAIL the release allows, as it is: the check keeps its verdict, the gate counts a warning."""
+    from opsnb.evidence import attestations
+
     root = find_root()
     found = _deployment(deployment, root)
     release: Release = load_release(found.release, root)
@@ -94,6 +96,8 @@ def withdraw(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it no longer holds.")],
 ) -> None:
     """Takes a statement back, by another one that says why."""
+    from opsnb.evidence import attestations
+
     found = _deployment(deployment, find_root())
     attestations.withdraw(found, number, by=by, role=role, reason=reason)
     out.print(f"statement {number} is withdrawn")
@@ -107,6 +111,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """What is open in a deployment, who can close it, and what persons said. Exit: 0 passed, 1 failed, 3 held, 4 unmeasured."""
+    from opsnb.evidence import attestations
+    from opsnb.evidence.display import SHAPES
+    from opsnb.evidence.state import state_of
+
     found = _deployment(deployment, find_root())
     state = state_of(found)
     if as_json:
@@ -136,6 +144,9 @@ def status(
 
 def _after(deployment: Deployment) -> None:
     """Renders the pages anew and says where the deployment stands."""
+    from opsnb.evidence import index
+    from opsnb.evidence.state import state_of
+
     index.write_index(deployment)
     state = state_of(deployment)
     waiting = sum(item.is_open for item in state.items)
@@ -148,6 +159,8 @@ def _deployment(name: str, root: Path) -> Deployment:
 
 def _one(item: str, by: str, role: str, statement: str, meaning: str, expires: str, evidence: str) -> SaidOfItem:
     """The one statement of the options. It is judged as those of a file are."""
+    from opsnb.evidence import attestations
+
     if meaning not in attestations.MEANINGS:
         raise UsageError(f"--meaning {meaning}: expected one of {', '.join(attestations.MEANINGS)}")
     if item not in ITEMS:

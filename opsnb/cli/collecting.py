@@ -8,9 +8,8 @@ import time
 from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 from rich.markup import escape
 from rich.text import Text
@@ -20,6 +19,9 @@ from opsnb.cli.shared import EnvironmentArgument, app, autostart, err, out
 from opsnb.config import find_root, load_environment, load_release, require_references
 from opsnb.errors import UsageError
 from opsnb.evidence.safe import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logs_app = typer.Typer(help="The functions' logs: collected, followed, searched. Texts are kept as templates, without names and values.",
                        no_args_is_help=True)  # fmt: skip
@@ -144,6 +146,8 @@ def _matching(table: pd.DataFrame, words: str, function: str, level: str) -> pd.
 
 def _line(row: Mapping[Hashable, Any]) -> Text:
     """One archived line for a terminal: what strangers wrote is shown as text."""
+    import pandas as pd
+
     timed = f"{row['status']} in {row['ms']:.0f} ms" if pd.notna(row["ms"]) else ""
     level = str(row["level"] or "")
     return Text.assemble(

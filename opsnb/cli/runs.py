@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -16,14 +17,16 @@ from opsnb.cli.cleaning import cleanup
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
 from opsnb.config import child_environment, find_root
 from opsnb.errors import UsageError
-from opsnb.verdicts import Gate
 
-GATE_STYLES = {Gate.PASSED: "green", Gate.HELD: "yellow", Gate.UNMEASURED: "magenta", Gate.FAILED: "red"}
+if TYPE_CHECKING:
+    from opsnb.execution.workers import Workers
+
+GATE_STYLES = {"passed": "green", "held": "yellow", "unmeasured": "magenta", "failed": "red"}
 GATE_REASONS = {
-    Gate.PASSED: "every check passed and nothing is open.",
-    Gate.HELD: "nothing failed; checks are inconclusive or attestations are open, and a person decides.",
-    Gate.UNMEASURED: "something could not be measured.",
-    Gate.FAILED: "at least one check failed.",
+    "passed": "every check passed and nothing is open.",
+    "held": "nothing failed; checks are inconclusive or attestations are open, and a person decides.",
+    "unmeasured": "something could not be measured.",
+    "failed": "at least one check failed.",
 }
 
 
@@ -53,16 +56,23 @@ def run(
 
 
 def _run(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
-    from opsnb.execution import plan, progress, runner
+    from opsnb.execution.workers import Workers
 
     root = find_root()
+    with Workers() as workers:  # they import beside us
+        return _run_with(workers, environment, root, phases, deployment, parameters)
+
+
+def _run_with(workers: Workers, environment: str, root: Path, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
+    from opsnb.execution import plan, progress, runner
+
     waves = plan.waves(phases)
     runner.require_possible(environment, phases=phases, deployment=deployment, parameters=parameters, root=root)
     autostart(environment, root)
     try:
         with progress.phases(err, [name for wave in waves for name in wave]) as report:
             opened, ends = runner.run(
-                environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report
+                environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report, workers=workers
             )  # fmt: skip
     except KeyboardInterrupt:
         err.print("stopped: what ran left its reports, what had not begun was not run")

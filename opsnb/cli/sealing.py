@@ -15,16 +15,14 @@ from opsnb.cli.attesting import ByOption, RoleOption
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, out
 from opsnb.config import Reference, Signer, find_root, load_environment, read_signers, settings
 from opsnb.errors import UsageError
-from opsnb.evidence import deployments, keys
+from opsnb.evidence import deployments
 from opsnb.evidence.safe import printable
-from opsnb.evidence.sealing import MEANINGS, Signature, sign_off
-from opsnb.evidence.verifying import Seal, verify
 
 SIGNERS = Path("parameters") / "signers.yaml"
 SEALS = {
-    Seal.GENUINE: ("✓", "green", errors.EXIT_PASSED),
-    Seal.INTACT: ("◐", "yellow", errors.EXIT_HELD),
-    Seal.BROKEN: ("✕", "bold red", errors.EXIT_FAILED),
+    "genuine": ("✓", "green", errors.EXIT_PASSED),
+    "intact": ("◐", "yellow", errors.EXIT_HELD),
+    "broken": ("✕", "bold red", errors.EXIT_FAILED),
 }
 
 
@@ -41,6 +39,9 @@ def signoff(
     deployment: DeploymentOption = "",
 ) -> None:
     """Signs a deployment and seals its folder: SHA-256 of every file, who, when and what it means. The first signature closes it."""
+    from opsnb.evidence import keys
+    from opsnb.evidence.sealing import MEANINGS, Signature, sign_off
+
     root = find_root()
     if meaning not in MEANINGS:
         raise UsageError(f"--meaning {meaning}: expected one of {', '.join(MEANINGS)}")
@@ -68,6 +69,9 @@ def verify_command(
 
     Exit: 0 genuine, 1 broken, 3 intact, but whose keys signed was not established.
     """
+    from opsnb.evidence import keys
+    from opsnb.evidence.verifying import verify
+
     trusted: tuple[Signer, ...] = read_signers(signers) if signers else ()
     fingerprints = [keys.public_key(_text(path), what=f"--key {path}").fingerprint for path in key or ()]
     found = verify(place, trusted=trusted, keys=fingerprints)
@@ -91,6 +95,8 @@ def verify_command(
 @app.command()
 def keygen(path: Annotated[Path, typer.Argument(metavar="PATH", help="The private key's file; the public half goes to PATH.pub.")]) -> None:
     """Makes an Ed25519 key to sign with."""
+    from opsnb.evidence import keys
+
     public = keys.generate(path)
     out.print(Text(f"{path} (keep it), {path}.pub (give it to whoever verifies)\nfingerprint {public.fingerprint}"), soft_wrap=True)
 

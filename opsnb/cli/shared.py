@@ -15,7 +15,6 @@ from opsnb.errors import UsageError
 app = typer.Typer(
     help="A deployment runbook you can run: notebooks that check a Postgres or Supabase deployment and archive the evidence.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

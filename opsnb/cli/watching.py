@@ -16,7 +16,6 @@ from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autosta
 from opsnb.config import find_root, load_alerts, load_environment, settings
 from opsnb.errors import OpsnbError, UsageError
 from opsnb.evidence import deployments
-from opsnb.verdicts import gate
 
 if TYPE_CHECKING:
     from opsnb.watching.service import Watch
@@ -84,6 +83,7 @@ def monitor(
 @app.command()
 def watch(environment: EnvironmentArgument, deployment: DeploymentOption = "", notify: NotifyOption = False) -> None:
     """Stays and does every monitoring run when it is due, until the schedule has ended. Ctrl-C ends it; begun again, it goes on."""
+    from opsnb.verdicts import gate
     from opsnb.watching import follow, show, timeline
     from opsnb.watching.desk import Tick
     from opsnb.watching.service import open_watch

@@ -15,7 +15,6 @@ from opsnb import errors
 from opsnb.cli.capture import functions_app
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
 from opsnb.config import find_root, load_environment, load_release, require_references, settings
-from opsnb.evidence.display import seconds_text
 from opsnb.evidence.safe import printable
 
 
@@ -26,6 +25,7 @@ def snapshot(environment: EnvironmentArgument, deployment: DeploymentOption = ""
     It holds a transaction open for as long as pg_dump reads, and AccessShareLock on the tables of the release's schemas.
     """
     from opsnb.actions.snapshot import Snapshot
+    from opsnb.evidence.display import seconds_text
 
     root = find_root()
     autostart(environment, root)
@@ -55,6 +55,7 @@ def rehearse(environment: EnvironmentArgument, deployment: DeploymentOption = ""
     Exit: 0 whole, 1 something differs or could not be restored.
     """
     from opsnb.actions.snapshot import Rehearsal
+    from opsnb.evidence.display import seconds_text
 
     root = find_root()
     autostart(environment, root)
@@ -123,6 +124,7 @@ def rollback(
     Rows written since the snapshot are exported, encrypted, before they go. Exit: 0 done or planned, 1 a step could not be done.
     """
     from opsnb.actions.rollback import Rollback
+    from opsnb.evidence.display import seconds_text
     from opsnb.execution import progress
 
     root = find_root()

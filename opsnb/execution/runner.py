@@ -58,10 +58,11 @@ def run(
     parameters: Mapping[str, Any] | None = None,
     root: Path,
     progress: Progress = lambda _phase, _end: None,
+    workers: Workers | None = None,
 ) -> tuple[Deployment, list[PhaseEnd]]:
     """Runs *phases* (all by default) of the newest open deployment, else of a new one.
 
-    Everything that could be wrong with the operator's input is looked at before the first kernel starts: UsageError.
+    *workers*, made beforehand, have begun to import while the caller does other things. Everything that could be wrong with the operator's input is looked at before the first kernel starts: UsageError.
     """
     given = dict(parameters or {})
     environment, release = require_possible(environment_name, phases=phases, deployment=deployment, parameters=given, root=root)
@@ -70,11 +71,9 @@ def run(
     reports = settings().reports_folder(root)
     opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
     ends: list[PhaseEnd] = []
-    with Workers() as workers:
+    with workers or Workers() as ready:
         for wave in chosen:
-            ends += _side_by_side(
-                wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, workers), workers, opened
-            )
+            ends += _side_by_side(wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, ready), ready, opened)
     if any(end.phase == "signoff" for end in ends):
         signoff.render_signoff(opened, phases=PHASES)
     index.write_index(opened)

@@ -54,11 +54,8 @@ class Workers:
         if self._server is not None:
             process, control = self._server
             control.close()
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:  # it is still importing
-                process.kill()
-                process.wait()
+            process.kill()  # it holds nothing, and may still be importing
+            process.wait()
 
     def start(self, order: Mapping[str, Any], environment: Mapping[str, str]) -> Work:
         """Starts a worker on *order*. One that begins after the stop ends at once. UsageError where no process can be started."""
