@@ -229,7 +229,8 @@ class Phase(Questions):
     def _open_attestations(self) -> tuple[str, ...]:
         if not self._applicable():
             return ()
-        return tuple(item.id for item in self._items() if item.kind == "attest" and item.id not in self.said.closed)
+        return tuple(item.id for item in self._items() if item.kind == "attest" and item.id not in self.said.closed
+                     and item.id not in self.release.not_applicable)  # fmt: skip
 
     @cached_property
     def said(self) -> attestations.Standing:
@@ -244,9 +245,12 @@ class Phase(Questions):
         """Items of this phase no check answered in this run: never passed, always shown."""
         answered = {item for result in self._results.values() for item in result.items}
         for item in self._items():
-            if item.id in answered or (item.kind == "attest" and self._applicable()):
+            left_out = self.release.not_applicable.get(item.id)
+            if item.id in answered or (item.kind == "attest" and self._applicable() and left_out is None):
                 continue
-            if item.id in self.said.closed:
+            if left_out is not None:
+                verdict, why = Verdict.NOT_APPLICABLE, f"The release says: {left_out}"
+            elif item.id in self.said.closed:
                 verdict, why = Verdict.WARN, f"By hand: {self.said.closed[item.id]}."
             elif not self._applicable():
                 verdict, why = Verdict.NOT_APPLICABLE, "No rollback was begun in this deployment."

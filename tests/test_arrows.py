@@ -22,7 +22,7 @@ LAYERS = (
     {"questions"},
     {"phase"},
     {"execution", "local"},
-    {"watching"},
+    {"watching", "firstday"},
     {"cli", "__init__"},
 )
 NEVER = {

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from opsnb.checks.tables import bare, counted, findings, known, named, role_names, some
+from opsnb.config import kind_of
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
 _SEVERITIES = ("error", "warning", "note")
@@ -124,12 +125,13 @@ def matrix(access: pd.DataFrame, *, table: str, select: Mapping[str, str]) -> Ou
         return unmeasured(f"Nobody was impersonated on {table}.")
     known(access, "identity", "table")
     here = access[access["table"].map(lambda name: name == table or bare(str(name)) == bare(table))].copy()
-    unasked = [identity for identity in select if identity not in set(here["identity"])]
+    here["kind"] = here["identity"].map(kind_of)
+    unasked = [identity for identity in select if identity not in set(here["kind"])]
     if unasked:
         return unmeasured(f"{table} was not asked as {some(unasked)}.", table=here)
     # who owns nothing proves nothing, unless another caller of the same kind owns something
-    proved = set(here[pd.to_numeric(here["expected"], errors="coerce").fillna(0) > 0]["identity"]) if "expected" in here else set()
-    rows = [_seen(row, select.get(str(row["identity"]), "none"), proved=row["identity"] in proved) for row in here.to_dict("records")]
+    proved = set(here[pd.to_numeric(here["expected"], errors="coerce").fillna(0) > 0]["kind"]) if "expected" in here else set()
+    rows = [_seen(row, select.get(str(row["kind"]), "none"), proved=row["kind"] in proved) for row in here.to_dict("records")]
     shown = findings(rows, ("severity", "identity", "expected", "seen", "leaked", "missing", "finding"))
     order = {"error": 0, "unmeasured": 1, "undecided": 2, "note": 3}
     shown = shown.iloc[shown["severity"].map(order).argsort(kind="stable")].reset_index(drop=True)
@@ -204,7 +206,7 @@ def identity_works(access: pd.DataFrame, *, prove: Sequence[str] = ("patient",))
             what = "a policy reads the subject as a UUID" if state == "22P02" else "a policy raised"
             rows.append({**where, "severity": "error", "finding": f"{what} (SQLSTATE {state}){_because(row)}"})
     for identity in prove:
-        own = access[access["identity"] == identity]
+        own = access[access["identity"].map(kind_of) == identity]
         if own.empty:
             return unmeasured(f"Nobody was impersonated as {identity}.")
         expected, seen, leaked = (pd.to_numeric(own[name], errors="coerce").fillna(0) for name in ("expected", "seen", "leaked"))

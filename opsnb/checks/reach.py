@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from opsnb.checks.tables import bare, counted, findings, known, some
+from opsnb.config import kind_of
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
 NO_PRIVILEGE = "42501"
@@ -96,7 +97,7 @@ def _found(row: Mapping[Any, Any], public: Sequence[str], meant: Mapping[str, Ac
         severity = "error" if everybody else "warning"
         finding = "may be called, and runs with its owner's rights" if cause else "answers"
     elif bool(row["reached"]):
-        severity, finding = "error", "rows can be read"
+        severity, finding = "error", cause or "rows can be read"
     acceptance = meant.get(str(row["object"]), meant.get(name))
     if acceptance is not None and severity in ("error", "warning"):
         if acceptance.expires < today:
@@ -124,13 +125,14 @@ def writes(tried: pd.DataFrame, *, table: str, verbs: Mapping[str, Mapping[str, 
     if tried.empty:
         return unmeasured("Nobody tried to write.")
     known(tried, "identity", "table", "verb")
-    here = tried[tried["table"].map(lambda name: name == table or bare(str(name)) == bare(table))]
-    pairs = set(zip(here["verb"], here["identity"], strict=True))
+    here = tried[tried["table"].map(lambda name: name == table or bare(str(name)) == bare(table))].copy()
+    here["kind"] = here["identity"].map(kind_of)
+    pairs = set(zip(here["verb"], here["kind"], strict=True))
     unasked = [f"{verb} as {identity}" for verb, rights in declared.items() for identity in rights if (verb, identity) not in pairs]
     if unasked:
         return unmeasured(f"{table} was not tried: {some(unasked)}.")
     counts = here.assign(allowed=pd.to_numeric(here["allowed"], errors="coerce").fillna(0))
-    proved = {pair for pair, part in counts.groupby(["verb", "identity"]) if part["allowed"].max() > 0}
+    proved = {pair for pair, part in counts.groupby(["verb", "kind"]) if part["allowed"].max() > 0}
     rows = [_tried(row, declared.get(str(row["verb"]), {}), proved) for row in here.to_dict("records")]
     shown = findings(sorted(rows, key=lambda row: _ORDER[str(row["severity"])]), _WRITTEN)
     worst = shown.iloc[0]
@@ -158,7 +160,7 @@ def _tried(row: Mapping[Any, Any], rights: Mapping[str, str], proved: set[Any]) 
         return {**told, "severity": "error", "finding": f"could write {counted(int(row['leaked']), 'row')} not meant for it"}
     if row["missing"] > 0:
         return {**told, "severity": "error", "finding": f"could not write {counted(int(row['missing']), 'row')} of its own"}
-    if rights.get(str(row["identity"])) not in ("none", None) and (row["verb"], row["identity"]) not in proved:
+    if rights.get(str(row["kind"])) not in ("none", None) and (row["verb"], row["kind"]) not in proved:
         return {**told, "severity": "undecided", "finding": "nobody of this kind owns a row to try it on, so the right is not proved"}
     return {**told, "severity": "note", "finding": "as declared"}
 

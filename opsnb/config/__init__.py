@@ -7,6 +7,7 @@ from opsnb.config.references import Reference, text_of
 from opsnb.config.release import Contact, FunctionSpec, Period, Release, Support, Variables
 from opsnb.config.root import Settings, become, child_environment, find_root, settings
 from opsnb.config.schema import (
+    ANOTHER,
     Accepted,
     AccessSpec,
     AttestationRule,
@@ -19,10 +20,12 @@ from opsnb.config.schema import (
     RoutineSpec,
     SchemaSpec,
     TableSpec,
+    kind_of,
 )
 from opsnb.config.statements import SaidOfItem, Signer, read_signers, read_statements
 
 __all__ = [
+    "ANOTHER",
     "Accepted",
     "AccessSpec",
     "AttestationRule",
@@ -52,6 +55,7 @@ __all__ = [
     "child_environment",
     "effective_limits",
     "find_root",
+    "kind_of",
     "load_alerts",
     "load_environment",
     "load_release",

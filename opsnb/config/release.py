@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -147,6 +147,7 @@ class Release(Model):
     """One release; `name` is the file's. No code of opsnb knows the names in it.
 
     `public` are relations and functions (``schema.name``) that anybody may read or call; `accepted` are findings that are meant so.
+    `not_applicable` are items of the runbook that this release does not have, each with the reason; they stay outside the gate.
     `attestations` are the runbook's items whose statements need more than a name; `acceptable_failures` the checks whose FAIL a named
     person may accept (`opsnb accept`).
     """
@@ -160,6 +161,7 @@ class Release(Model):
     api_roles: tuple[str, ...] = ("anon", "authenticated")
     public: tuple[str, ...] = ()
     accepted: tuple[Accepted, ...] = ()
+    not_applicable: dict[ItemId, Annotated[str, Field(min_length=10)]] = Field(default_factory=dict)
     attestations: dict[ItemId, AttestationRule] = Field(default_factory=dict)
     acceptable_failures: tuple[str, ...] = ()
     identity: IdentitySpec | None = None

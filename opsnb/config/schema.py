@@ -166,6 +166,15 @@ class AttestationRule(Model):
     valid_days: Positive | None = None
 
 
+ANOTHER = "another "
+"""Before a kind of people: somebody else of it. What is declared of the kind holds for both."""
+
+
+def kind_of(identity: str) -> str:
+    """The kind of people an identity is one of: ``patient`` of ``another patient``."""
+    return identity.removeprefix(ANOTHER)
+
+
 class IdentitySpec(Model):
     """The identity provider, and where the database keeps its subjects (``schema.table.column``)."""
 

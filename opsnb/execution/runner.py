@@ -62,7 +62,8 @@ def run(
 ) -> tuple[Deployment, list[PhaseEnd]]:
     """Runs *phases* (all by default) of the newest open deployment, else of a new one.
 
-    *workers*, made beforehand, have begun to import while the caller does other things. Everything that could be wrong with the operator's input is looked at before the first kernel starts: UsageError.
+    *workers*, made beforehand, have begun to import while the caller does other things. Everything that could be wrong with the
+    operator's input is looked at before the first kernel starts: UsageError.
     """
     given = dict(parameters or {})
     environment, release = require_possible(environment_name, phases=phases, deployment=deployment, parameters=given, root=root)

@@ -107,6 +107,7 @@ def build(cluster: Cluster, *, now: datetime | None = None, seed: int = patients
             _run_file(inside, _READER)
             _apply_migrations(inside)
             patients.fill(inside, patients.clinic(seen_at, seed))
+            _run_file(inside, _SQL / "documents.sql")
         _set_passwords(connection, cluster)
         with psycopg.connect(cluster.dsn(SUPERUSER, BUILDING), autocommit=True) as inside:
             inside.execute("vacuum (freeze, analyze)")

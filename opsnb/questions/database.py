@@ -11,7 +11,7 @@ import pandas as pd
 from opsnb.checks.health import pools
 from opsnb.checks.migrations import listing
 from opsnb.checks.records import array_keys
-from opsnb.errors import SourceError, UsageError
+from opsnb.errors import SourceAbsent, SourceError, UsageError
 from opsnb.evidence import archive, baseline
 from opsnb.facts import Facts, asked
 from opsnb.questions.base import Base
@@ -88,7 +88,7 @@ class DatabaseQuestions(Base):
         """The access matrix's tables with what they have (object, expected, found, ok), for a chart."""
         if relations.answer is None:
             return relations
-        here = relations.answer[relations.answer["name"].isin(list(self.release.access))]
+        here = relations.answer[relations.answer["name"].isin([table.rpartition(".")[2] for table in self.release.access])]
         ok = here["rls"].astype(bool) & (here["policies"] > 0)
         table = pd.DataFrame({"object": here["name"], "expected": "policies", "found": here["policies"].astype(str), "ok": ok})
         return replace(relations, answer=table)
@@ -134,7 +134,8 @@ class DatabaseQuestions(Base):
         """The catalogue's relations, where there is somebody to protect them from: API roles of a platform, or a matrix of the release."""
         if not self.release.access and self.environment.platform is None:
             return self._not_in_release("access")
-        return self.sources.database.query("relations", schemas=self.release.schema_.schemas)
+        named = {table.partition(".")[0] for table in self.release.access if "." in table}
+        return self.sources.database.query("relations", schemas=sorted(named.union(self.release.schema_.schemas)))
 
     def reached_by_strangers(self) -> Facts:
         """What nobody and a fresh subject reach of the release's schemas."""
@@ -163,6 +164,26 @@ class DatabaseQuestions(Base):
                 schema=self.release.schema_.schemas[0], budget_s=said.proof_budget_s,
             )  # fmt: skip
 
+    def proofs(self, visible: Facts, writes: Facts, reached: Facts) -> Facts:
+        """What the three proofs of access covered: a row per proof that was tried, with its cells and how they were compared."""
+        rows = []
+        for proof, facts in (("reading", visible), ("writing", writes), ("strangers", reached)):
+            if facts.error is not None and not isinstance(facts.error, SourceAbsent):
+                return facts
+            cells = facts.answer
+            if cells is None:
+                continue
+            compared = cells["compared"] if "compared" in cells else pd.Series("", index=cells.index)
+            seconds = cells["seconds"].astype("Float64")
+            rows.append({
+                "proof": proof, "cells": len(cells), "asked": int((cells["sqlstate"] != impersonation.NOT_ASKED).sum()),
+                "callers": cells["identity"].nunique(), "by_fingerprint": int((compared == "fingerprint").sum()),
+                "by_sample": int((compared == "sample").sum()), "slowest_s": seconds.max(), "seconds": seconds.sum(),
+            })  # fmt: skip
+        if not rows:
+            return visible
+        return replace(visible, answer=pd.DataFrame(rows), question="the cells of the proofs above")
+
     def by_verb(self, visible: Facts, writes: Facts) -> Facts:
         """Reading and writing in one table for a chart: what was seen or written, per identity and verb."""
         if visible.answer is None or writes.answer is None:
@@ -184,5 +205,5 @@ class DatabaseQuestions(Base):
         if self.release.identity is None:
             return self._not_in_release("identity")
         values = self._probe_values()
-        known = {kind: values[f"{kind}_id"] for kind in ("patient", "provider") if f"{kind}_id" in values}
+        known = {kind: values[f"{kind}_id"] for kind in self.release.identity.roles if f"{kind}_id" in values}
         return impersonation.matrix(self.sources.database, access=self.release.access, identity=self.release.identity, known=known)

@@ -31,6 +31,17 @@ def send(addresses: Sequence[tuple[str, SecretStr]], *, title: str, body: str) -
     return f"message {title!r} to {len(addresses)} addresses", table
 
 
+def unknown(addresses: Sequence[tuple[str, SecretStr]]) -> list[str]:
+    """The references among *addresses* whose value is no address of a known kind. Nothing is sent."""
+    import apprise
+
+    logging.getLogger("apprise").disabled = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = [(place, apprise.Apprise.instantiate(address.get_secret_value(), suppress_exceptions=True)) for place, address in addresses]
+    return [place for place, target in found if target is None]
+
+
 def _handed_over(place: str, address: SecretStr, title: str, body: str) -> tuple[str, bool]:
     """Kind of the address, and whether it took the message."""
     import apprise

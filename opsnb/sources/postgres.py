@@ -128,6 +128,11 @@ class Postgres:
         self.close()
 
     @property
+    def host(self) -> str:
+        """Where the server is; empty for a socket's default folder."""
+        return str(conninfo_to_dict(self._dsn.get_secret_value()).get("host") or "")
+
+    @property
     def _patience_s(self) -> float:
         return self._statement_timeout_ms / 1000 + GRACE_S
 

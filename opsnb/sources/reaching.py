@@ -19,32 +19,35 @@ from psycopg import sql
 from opsnb.config import AccessSpec, IdentitySpec
 from opsnb.errors import SourceAbsent
 from opsnb.facts import Facts
-from opsnb.sources import impersonation as becoming
-from opsnb.sources.impersonation import NOT_ASKED, Caller
+from opsnb.sources.callers import Caller, People, become, begin, condition, name_of, nobody_and_a_stranger, unbound
+from opsnb.sources.impersonation import CAUSES, NOT_ASKED
 from opsnb.sources.postgres import Connection, Postgres
 
 WRITES = ("insert", "update", "delete")
 SAMPLE = 3
 """Rows the release allows, and as many that it does not, that are tried per caller and verb."""
-STATEMENT_MS = 2000
 COLUMNS = ("identity", "caller", "table", "verb", "allowed", "others", "leaked", "missing", "sqlstate", "cause", "seconds")
 REACHED = ("object", "kind", "identity", "verb", "reached", "sqlstate", "cause", "seconds")
+_Row = tuple[Any, str]
+"""The key of a row, and the whole row as JSON."""
 _REFUSED = "42501"
 _PASSED = ("23", "55000", "428C9")
 """Classes of refusal that come after the policies let the row through: constraints, and generated columns."""
 
 _TABLE = """
-select pg_catalog.has_table_privilege(%(role)s, c.oid, %(verb)s)
-       or case when %(verb)s in ('insert', 'update') then pg_catalog.has_any_column_privilege(%(role)s, c.oid, %(verb)s) else false end,
+select verb,
+       pg_catalog.has_table_privilege(%(role)s, c.oid, verb)
+       or case when verb in ('insert', 'update') then pg_catalog.has_any_column_privilege(%(role)s, c.oid, verb) else false end,
        array(select a.attname::text from pg_catalog.pg_attribute a
              where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attidentity <> 'a'
-               and (%(verb)s = 'delete' or pg_catalog.has_column_privilege(%(role)s, c.oid, a.attnum, %(verb)s)) order by a.attnum),
+               and case when verb = 'delete' then true else pg_catalog.has_column_privilege(%(role)s, c.oid, a.attnum, verb) end
+             order by a.attnum),
        (select pg_catalog.string_agg(t.tgname::text, ', ') from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
         join pg_catalog.pg_language l on l.oid = p.prolang
         where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D'
           and (l.lanname not in ('sql', 'plpgsql')
                or p.prosrc ~* '(dblink|net\\.http|http_(get|post)|pg_background|aws_lambda|to\\s+program)'))
-from pg_catalog.pg_class c where c.oid = %(table)s::pg_catalog.regclass
+from pg_catalog.pg_class c, pg_catalog.unnest(array['insert', 'update', 'delete']) verb where c.oid = %(table)s::pg_catalog.regclass
 """
 
 
@@ -59,19 +62,21 @@ def writes(
 
     def ask(connection: Connection) -> pd.DataFrame:
         ends = time.monotonic() + budget_s
-        people = list(becoming.callers(connection, identity, known))
+        people = People(connection, identity, known)
         rows = []
         for table, said in access.items():
             name = table if "." in table else f"{schema}.{table}"
+            tried = _Tried(connection, name, said.key)
             for verb in WRITES:
-                rights = said.verbs.get(verb, {})
-                for caller in _who(connection, name, rights, people, identity):
+                rights = {str(kind): str(expression) for kind, expression in said.verbs.get(verb, {}).items()}
+                late = time.monotonic() >= ends
+                for caller in people.of(name, rights, search=not late):
                     cell: dict[str, Any] = {"identity": caller.identity, "caller": caller.shown, "table": table, "verb": verb,
                                             "sqlstate": "", "cause": "", "seconds": 0.0}  # fmt: skip
                     if time.monotonic() >= ends:
                         cell |= {"sqlstate": NOT_ASKED, "cause": "the time budget was used up"}
                     else:
-                        cell |= _cell(connection, name, said.key, verb, str(rights[caller.identity]), caller)
+                        cell |= tried.cell(verb, rights[caller.kind], caller)
                     rows.append(cell)
         numbers = dict.fromkeys(("allowed", "others", "leaked", "missing"), "Int64")
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype(numbers)
@@ -85,92 +90,108 @@ def writes(
     return db.ask(question, ask, within_s=budget_s + 30)
 
 
-def _who(
-    connection: Connection, name: str, rights: Mapping[str, str], people: Sequence[Caller], identity: IdentitySpec
-) -> Iterator[Caller]:
-    """Those of *people* that something is declared of, and for each kind somebody who owns a row: one who owns nothing proves no right."""
-    yield from (person for person in people if person.identity in rights)
-    yield from becoming._owners(connection, name, rights, identity, {person.user_id for person in people})
+class _Tried:
+    """One table and what is tried on it. The rows to try are looked for once per caller and expression, whatever the verb."""
 
+    def __init__(self, connection: Connection, name: str, key: str) -> None:
+        self._connection, self._name, self._key = connection, name, key
+        self._facts: dict[str, dict[str, tuple[bool, list[str], str | None]]] = {}
+        self._rows: dict[tuple[str, str, str], tuple[list[_Row], list[_Row]]] = {}
 
-def _cell(connection: Connection, name: str, key: str, verb: str, expression: str, caller: Caller) -> dict[str, Any]:
-    started = time.perf_counter()
-    told: dict[str, Any] = {}
-    try:
-        with connection.transaction(force_rollback=True):
-            connection.execute("set transaction isolation level repeatable read, read write")
-            connection.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(STATEMENT_MS)))
-            facts = connection.execute(_TABLE, {"role": caller.role, "table": name, "verb": verb}).fetchone()
-            assert facts is not None
-            privilege, columns, calls_out = bool(facts[0]), [str(column) for column in facts[1]], facts[2]
-            condition, params = becoming._condition(expression, caller), {"user_id": caller.user_id}
-            allowed = _sampled(connection, name, key, condition, params)
-            others = _sampled(connection, name, key, sql.SQL("not coalesce({}, false)").format(condition), params)
-            told = {"allowed": len(allowed), "others": len(others)}
-            if not privilege:
-                told |= {"leaked": 0, "missing": len(allowed)}
-            elif calls_out:
-                told |= {"sqlstate": NOT_ASKED, "cause": f"a trigger calls out of the database ({calls_out}), so nothing was tried"}
-            else:
-                attempt = _attempt(verb, name, key, columns)
-                with connection.transaction(force_rollback=True):
-                    becoming._become(connection, caller)
-                    leaked = sum(_passes(connection, attempt, row) for row in others)
-                    reached = sum(_passes(connection, attempt, row) for row in allowed)
-                told |= {"leaked": leaked, "missing": len(allowed) - reached}
-    except psycopg.Error as error:
-        if error.sqlstate is None:
+    def cell(self, verb: str, expression: str, caller: Caller) -> dict[str, Any]:
+        """`allowed`, `others`, `leaked`, `missing` of one caller and verb, in a transaction of its own that is rolled back."""
+        started = time.perf_counter()
+        told: dict[str, Any] = {}
+        try:
+            with self._connection.transaction(force_rollback=True):
+                begin(self._connection, "read write")
+                privilege, columns, calls_out = self._of_role(caller.role)[verb]
+                allowed, others = self._sampled(expression, caller)
+                told = {"allowed": len(allowed), "others": len(others)}
+                if not privilege:
+                    told |= {"leaked": 0, "missing": len(allowed)}
+                elif calls_out:
+                    told |= {"sqlstate": NOT_ASKED, "cause": f"a trigger calls out of the database ({calls_out}), so nothing was tried"}
+                elif allowed or others:
+                    attempt = self._attempt(verb, columns)
+                    become(self._connection, caller)
+                    leaked, reached = self._passing(attempt, others), self._passing(attempt, allowed)
+                    told |= {"leaked": leaked, "missing": len(allowed) - reached}
+                else:
+                    told |= {"leaked": 0, "missing": 0}
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                raise
+            told |= {"sqlstate": error.sqlstate, "cause": CAUSES.get(error.sqlstate, "a policy or the table raised an error")}
+        return {**told, "seconds": time.perf_counter() - started}
+
+    def _of_role(self, role: str) -> dict[str, tuple[bool, list[str], str | None]]:
+        """Verb → whether the role holds a privilege, on which columns, and the triggers that call out."""
+        if role not in self._facts:
+            found = self._connection.execute(_TABLE, {"role": role, "table": self._name}).fetchall()
+            self._facts[role] = {str(row[0]): (bool(row[1]), [str(column) for column in row[2]], row[3]) for row in found}
+        return self._facts[role]
+
+    def _sampled(self, expression: str, caller: Caller) -> tuple[list[_Row], list[_Row]]:
+        """A few rows the release allows, and a few others; they stay in this process."""
+        place = (caller.identity, caller.user_id, expression)
+        if place not in self._rows:
+            where, params = condition(expression, caller), {"user_id": caller.user_id}
+            few = sql.SQL("select r.{key}, pg_catalog.to_jsonb(r)::text from (select * from {table} where {where} limit {n}) r")
+            sides = []
+            with unbound(self._connection):
+                for side in (where, sql.SQL("not coalesce({}, false)").format(where)):
+                    statement = few.format(key=sql.Identifier(self._key), table=name_of(self._name), where=side, n=sql.Literal(SAMPLE))
+                    sides.append([(row[0], str(row[1])) for row in self._connection.execute(statement, params).fetchall()])
+            self._rows[place] = (sides[0], sides[1])
+        return self._rows[place]
+
+    def _attempt(self, verb: str, columns: Sequence[str]) -> sql.Composed:
+        """The statement that tries *verb* on some rows: %(keys)s, %(rows)s."""
+        table, key = name_of(self._name), sql.Identifier(self._key)
+        if verb == "delete":
+            return sql.SQL("delete from {table} where {key} = any(%(keys)s)").format(table=table, key=key)
+        if verb == "update":
+            # the key last: changing it to itself would ask foreign keys for nothing
+            column = sql.Identifier(next((each for each in columns if each != self._key), self._key))
+            return sql.SQL("update {table} set {column} = {column} where {key} = any(%(keys)s)").format(table=table, column=column, key=key)
+        listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+        return sql.SQL(
+            "insert into {table} ({listed}) select {listed} from pg_catalog.jsonb_populate_recordset(null::{table}, %(rows)s::jsonb)"
+        ).format(table=table, listed=listed)
+
+    def _passing(self, attempt: sql.Composed, rows: Sequence[_Row]) -> int:
+        """How many of *rows* the policies let the caller write; raises psycopg.Error where they raise.
+
+        All in one statement; where something refuses one of them, one by one.
+        """
+        if not rows:
+            return 0
+        told = {"keys": [key for key, _ in rows], "rows": f"[{','.join(row for _, row in rows)}]"}
+        try:
+            with self._connection.transaction(force_rollback=True):
+                return int(self._connection.execute(attempt, told).rowcount)
+        except psycopg.Error as error:
+            state = error.sqlstate or ""
+            if len(rows) > 1 and state.startswith((_REFUSED, *_PASSED)):
+                return sum(self._passing(attempt, [row]) for row in rows)
+            if state == _REFUSED:
+                return 0
+            if state.startswith(_PASSED):
+                return 1
             raise
-        told |= {"sqlstate": error.sqlstate, "cause": becoming._CAUSES.get(error.sqlstate, "a policy or the table raised an error")}
-    return {**told, "seconds": time.perf_counter() - started}
-
-
-def _sampled(connection: Connection, name: str, key: str, condition: sql.Composable, params: Mapping[str, str]) -> list[tuple[Any, str]]:
-    """(key, whole row as JSON) of a few rows for which *condition* holds; they stay in this process."""
-    with becoming._unbound(connection):
-        statement = sql.SQL("select r.{key}, pg_catalog.to_jsonb(r)::text from (select * from {table} where {where} limit {n}) r").format(
-            key=sql.Identifier(key), table=becoming._name(name), where=condition, n=sql.Literal(SAMPLE)
-        )
-        return [(row[0], str(row[1])) for row in connection.execute(statement, params).fetchall()]
-
-
-def _attempt(verb: str, name: str, key: str, columns: Sequence[str]) -> sql.Composed:
-    """The statement that tries *verb* on one row: %(key)s, %(row)s."""
-    table, one = becoming._name(name), sql.Identifier(key)
-    if verb == "delete":
-        return sql.SQL("delete from {table} where {key} = %(key)s").format(table=table, key=one)
-    if verb == "update":
-        # the key last: changing it to itself would ask foreign keys for nothing
-        column = sql.Identifier(next((each for each in columns if each != key), key))
-        return sql.SQL("update {table} set {column} = {column} where {key} = %(key)s").format(table=table, column=column, key=one)
-    listed = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL(
-        "insert into {table} ({listed}) select {listed} from pg_catalog.jsonb_populate_record(null::{table}, %(row)s::jsonb)"
-    ).format(table=table, listed=listed)
-
-
-def _passes(connection: Connection, attempt: sql.Composed, row: tuple[Any, str]) -> bool:
-    """Whether the policies let the caller write *row*; raises psycopg.Error where they raise."""
-    try:
-        with connection.transaction(force_rollback=True):
-            return int(connection.execute(attempt, {"key": row[0], "row": row[1]}).rowcount) > 0
-    except psycopg.Error as error:
-        state = error.sqlstate or ""
-        if state == _REFUSED:
-            return False
-        if state.startswith(_PASSED):
-            return True
-        raise
 
 
 def strangers(
     db: Postgres, *, schemas: Sequence[str], identity: IdentitySpec | None, api_roles: Sequence[str] = ("anon", "authenticated"),
-    budget_s: float = 60,
+    files: str = "storage", budget_s: float = 60,
 ) -> Facts:  # fmt: skip
     """One row per relation or function, identity (anon, stranger) and verb that its role holds a privilege for: REACHED.
 
     `reached` is True where a row was there to read, or a function may be called; False where not; missing where it could not be asked.
-    STABLE functions without arguments are called and asked for a row; VOLATILE ones are never called: the privilege decides.
+    *files* is the platform's schema of stored files: its relations, and its public buckets that hold a file (``<files>.<bucket>``), which
+    are served whatever the policies say. STABLE functions without arguments are called and asked for a row; VOLATILE ones are never
+    called: the privilege decides.
     """
 
     def ask(connection: Connection) -> pd.DataFrame:
@@ -178,17 +199,19 @@ def strangers(
         here = {str(name) for (name,) in connection.execute("select rolname from pg_catalog.pg_roles").fetchall()}
         if not here.intersection(api_roles):
             raise SourceAbsent(f"the server has none of the roles of an API ({', '.join(api_roles)})", source="postgres")
-        people = list(becoming.callers(connection, identity, {})) if identity is not None else [Caller("anon", "anon", {"role": "anon"})]
+        nobody = [Caller("anon", "anon", {"role": "anon"})]
+        people = nobody if identity is None else nobody_and_a_stranger(identity)
         people = [person for person in people if person.role in here.intersection(api_roles)]
         rows: list[dict[str, Any]] = []
         for person in people:
-            for kind, name, verb, statement in _reachable(connection, list(schemas), person.role):
+            for kind, name, verb, statement in _reachable(connection, list(schemas), files, person.role):
                 row = {"object": name, "kind": kind, "identity": person.identity, "verb": verb, "reached": None, "sqlstate": "",
                        "cause": "", "seconds": 0.0}  # fmt: skip
                 if time.monotonic() >= ends:
                     rows.append({**row, "sqlstate": NOT_ASKED, "cause": "the time budget was used up"})
                 else:
                     rows.append({**row, **_tried(connection, person, statement)})
+        rows += _open_buckets(connection, files) if "anon" in here else []
         return pd.DataFrame(rows, columns=list(REACHED)).astype({"reached": "boolean"})
 
     question = "\n".join((
@@ -220,10 +243,10 @@ order by 1, 2, 3
 """
 
 
-def _reachable(connection: Connection, schemas: list[str], role: str) -> Iterator[tuple[str, str, str, sql.Composed | None]]:
+def _reachable(connection: Connection, schemas: list[str], files: str, role: str) -> Iterator[tuple[str, str, str, sql.Composed | None]]:
     """(kind, name, verb, statement that says whether a row comes back) of everything *role* may reach; None decides by privilege."""
     scope = {"schemas": schemas, "role": role}
-    for kind, schema, name, foreign in connection.execute(_REACHABLE, scope).fetchall():
+    for kind, schema, name, foreign in connection.execute(_REACHABLE, {**scope, "schemas": [*schemas, files]}).fetchall():
         asked = None if foreign else sql.SQL("select exists (select from {})").format(sql.Identifier(str(schema), str(name)))
         yield str(kind), f"{schema}.{name}", "select", asked
     for schema, name, arguments, volatile, callable_, definer in connection.execute(_CALLABLE, scope).fetchall():
@@ -239,6 +262,27 @@ def _reachable(connection: Connection, schemas: list[str], role: str) -> Iterato
         yield "function", f"{schema}.{name}({arguments})", "execute", asked
 
 
+def _open_buckets(connection: Connection, files: str) -> list[dict[str, Any]]:
+    """Public buckets that hold a file; none where the platform has no storage, or the reading role may not look."""
+    tables = [f"{files}.buckets", f"{files}.objects"]
+    there = connection.execute(
+        "select bool_and(pg_catalog.has_table_privilege(c, 'select')) from pg_catalog.unnest(%s::text[]) t, pg_catalog.to_regclass(t) c "
+        "having count(c) = 2", (tables,),
+    ).fetchone()  # fmt: skip
+    if there is None or not there[0]:
+        return []
+    buckets, objects = (name_of(table) for table in tables)
+    statement = sql.SQL(
+        "select b.id::text from {} b where (pg_catalog.to_jsonb(b) ->> 'public')::boolean "
+        "and exists (select from {} o where o.bucket_id = b.id) order by 1 limit 1000"
+    ).format(buckets, objects)
+    return [
+        {"object": f"{files}.{bucket}", "kind": "bucket", "identity": "anon", "verb": "select", "reached": True, "sqlstate": "",
+         "cause": "the bucket is public: its files are served to anybody, whatever the policies say", "seconds": 0.0}
+        for (bucket,) in connection.execute(statement).fetchall()
+    ]  # fmt: skip
+
+
 def _tried(connection: Connection, person: Caller, statement: sql.Composed | None) -> dict[str, Any]:
     if statement is None:
         return {"reached": True, "cause": "decided by privilege; not called"}
@@ -246,12 +290,12 @@ def _tried(connection: Connection, person: Caller, statement: sql.Composed | Non
     told: dict[str, Any] = {}
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(STATEMENT_MS)))
-            becoming._become(connection, person)
+            begin(connection)
+            become(connection, person)
             row = connection.execute(statement).fetchone()
             told = {"reached": bool(row and row[0])}
     except psycopg.Error as error:
         if error.sqlstate is None:
             raise
-        told = {"sqlstate": error.sqlstate, "cause": becoming._CAUSES.get(error.sqlstate, "a policy or the object raised an error")}
+        told = {"sqlstate": error.sqlstate, "cause": CAUSES.get(error.sqlstate, "a policy or the object raised an error")}
     return {**told, "seconds": time.perf_counter() - started}

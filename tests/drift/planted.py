@@ -11,12 +11,9 @@ create role clerk nologin; create role naked login; create role "odd, role" nolo
 RICH = """
 create schema clinic; grant usage on schema clinic to anon, authenticated;
 create schema private; comment on schema private is 'helpers';
-create schema storage; grant usage on schema storage to authenticated;
-create table storage.buckets (id text primary key, name text, public boolean, file_size_limit bigint, allowed_mime_types text[]);
-create table storage.objects (id uuid primary key, bucket_id text references storage.buckets, owner uuid);
-alter table storage.objects enable row level security;
 create policy "own files" on storage.objects for select to authenticated using (owner = auth.uid());
-insert into storage.buckets values ('scans', 'scans', false, 1000000, '{image/png}'), ('avatars', 'avatars', true, null, null);
+insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+    values ('scans', 'scans', false, 1000000, '{image/png}'), ('avatars', 'avatars', true, null, null);
 create table auth.users (id uuid primary key, email text); alter table auth.users enable row level security;
 
 create type clinic.mood as enum ('well', 'so, so', 'ill');

@@ -57,6 +57,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     },
     "catalogue_columns": {"namespaces": [2200]},
     "catalogue_event_triggers": {"platform": "^(auth|storage)$"},
+    "reader": {"api_roles": ["anon", "authenticated"]},
     "catalogue_policies": {"schemas": SCHEMAS, "guarded": ["storage.objects"]},
     "catalogue_relations": {"schemas": SCHEMAS, "guarded": ["storage.objects"]},
     "catalogue_schemas": {"schemas": SCHEMAS, "platform": "^(auth|storage)$"},

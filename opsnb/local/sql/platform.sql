@@ -39,6 +39,47 @@ as $$
 $$;
 comment on function auth.role() is 'Deprecated: use auth.jwt() ->> ''role''.';
 
+-- Stored files, as the storage service keeps them: rows here, bytes elsewhere. Its tables are its own; the project adds policies.
+create schema storage;
+grant usage on schema storage to postgres, anon, authenticated, service_role;
+create table storage.buckets (
+    id text primary key,
+    name text not null unique,
+    owner uuid,
+    created_at timestamptz default now(),
+    updated_at timestamptz default now(),
+    public boolean default false,
+    file_size_limit bigint,
+    allowed_mime_types text[],
+    owner_id text
+);
+create table storage.objects (
+    id uuid primary key default gen_random_uuid(),
+    bucket_id text references storage.buckets (id),
+    name text,
+    owner uuid,
+    created_at timestamptz default now(),
+    updated_at timestamptz default now(),
+    last_accessed_at timestamptz default now(),
+    metadata jsonb,
+    path_tokens text[] generated always as (string_to_array(name, '/')) stored,
+    version text,
+    owner_id text,
+    user_metadata jsonb,
+    unique (bucket_id, name)
+);
+alter table storage.buckets enable row level security;
+alter table storage.objects enable row level security;
+grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
+alter table storage.buckets owner to postgres;
+alter table storage.objects owner to postgres;
+
+create function storage.foldername(name text) returns text[]
+language sql immutable
+as $$
+    select (string_to_array(name, '/'))[1 : array_length(string_to_array(name, '/'), 1) - 1]
+$$;
+
 create schema supabase_migrations authorization postgres;
 create table supabase_migrations.schema_migrations (
     version text primary key,
