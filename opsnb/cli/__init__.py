@@ -7,7 +7,21 @@ import signal
 from rich.markup import escape
 
 from opsnb import errors
-from opsnb.cli import announcing, attesting, capture, cleaning, collecting, firstday, local, runs, sealing, walking, watching, wayback
+from opsnb.cli import (
+    announcing,
+    attesting,
+    capture,
+    cleaning,
+    collecting,
+    firstday,
+    guide,
+    local,
+    runs,
+    sealing,
+    walking,
+    watching,
+    wayback,
+)
 from opsnb.cli.shared import app, err
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
 
@@ -19,6 +33,7 @@ __all__ = [
     "cleaning",
     "collecting",
     "firstday",
+    "guide",
     "local",
     "main",
     "runs",

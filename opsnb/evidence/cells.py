@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-import bleach  # type: ignore[import-untyped]
 import mistune
+import nh3
 from pygments import highlight  # type: ignore[import-untyped]
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
@@ -197,18 +197,18 @@ def _markdown() -> Callable[[str], Any]:
 
 
 @cache
-def _markdown_cleaner() -> bleach.Cleaner:
-    def allowed(tag: str, name: str, value: str) -> bool:
-        return (tag == "a" and name == "href" and (value.startswith(("#", "https://", "http://", "mailto:")))) or (
-            tag in ("th", "td") and name == "align" and value in _FIXED["align"]
-        )
+def _markdown_cleaner() -> nh3.Cleaner:
+    def allowed(tag: str, name: str, value: str) -> str | None:
+        to_the_web = tag == "a" and name == "href" and value.startswith(("#", "https://", "http://", "mailto:"))
+        aligned = tag in ("th", "td") and name == "align" and value in _FIXED["align"]
+        return value if to_the_web or aligned else None
 
-    return bleach.Cleaner(tags=set(_TAGS), attributes=allowed, protocols={"http", "https", "mailto"}, strip=True)
+    return _cleaner({"href", "align"}, allowed, schemes={"http", "https", "mailto"})
 
 
 @cache
-def _output_cleaner() -> bleach.Cleaner:
-    def allowed(tag: str, name: str, value: str) -> bool:
+def _output_cleaner() -> nh3.Cleaner:
+    def kept(tag: str, name: str, value: str) -> bool:
         if name == "class":
             return bool(_CLASSES.fullmatch(value))
         if name == "id":
@@ -219,4 +219,14 @@ def _output_cleaner() -> bleach.Cleaner:
             return tag == "td" and value.isdigit()
         return name == "aria-label" or value in _FIXED.get(name, set())
 
-    return bleach.Cleaner(tags=set(_TAGS), attributes=allowed, protocols=set(), strip=True)
+    def allowed(tag: str, name: str, value: str) -> str | None:
+        return value if kept(tag, name, value) else None
+
+    return _cleaner({"class", "id", "href", "colspan", "aria-label", *_FIXED}, allowed, schemes=set())
+
+
+def _cleaner(attributes: set[str], allowed: Callable[[str, str, str], str | None], *, schemes: set[str]) -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=set(_TAGS), attributes={"*": attributes}, attribute_filter=allowed, url_schemes=schemes, link_rel=None,
+        generic_attribute_prefixes=set(),
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -23,8 +24,10 @@ INDEX_NAME = "index.html"
 
 def read_notebook(folder: Path) -> Any | None:
     """The executed notebook of a run; None where there is none, or only a piece of one."""
+    # jsonschema, below nbformat, builds a grammar for a second, of a format nobody here uses
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
-        import nbformat  # it builds a grammar for a second: not for a page of verdicts, nor for whoever only lists runs
+        import nbformat  # not for whoever only lists runs
 
         return nbformat.read(folder / NOTEBOOK_NAME, as_version=4)  # type: ignore[no-untyped-call]
     except Exception:  # a killed run leaves half a file, and nbformat then raises whatever it stumbles over

@@ -34,6 +34,7 @@ PRELOADED = (
     "ipykernel.zmqshell",
     "opsnb.execution.engine",
     "opsnb.execution.reporting",
+    "opsnb.evidence.signoff",
     "opsnb.phase",
     "opsnb.charts",
 )

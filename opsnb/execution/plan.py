@@ -18,6 +18,10 @@ WAVES: tuple[tuple[str, ...], ...] = (
 )
 
 
+LONGEST = ("rls", "monitor")
+"""Begun first in their wave, so that the others run beside them."""
+
+
 def waves(names: Sequence[str] = ()) -> list[list[str]]:
     """The phases to run (all, or those *names* mean), as waves: a wave starts when the one before it has ended."""
     wanted = {phase_named(name) for name in names} or set(PHASES)

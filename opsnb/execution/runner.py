@@ -75,7 +75,7 @@ def run(
     with workers or Workers() as ready:
         for wave in chosen:
             ends += _side_by_side(wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, ready), ready, opened)
-    if any(end.phase == "signoff" for end in ends):
+    if any(end.phase == "signoff" and not _rendered(opened, end) for end in ends):
         signoff.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
     return opened, ends
@@ -103,11 +103,18 @@ def joined(ends: Sequence[PhaseEnd]) -> Gate:
     return min((end.gate for end in ends), key=order.index, default=Gate.UNMEASURED)
 
 
+def _rendered(deployment: Deployment, end: PhaseEnd) -> bool:
+    """Whether the worker of the sign-off got as far as its page: one that was stopped left the page as it was."""
+    page, report = deployment.folder / signoff.FILE_NAME, end.folder / "report.html"
+    return page.is_file() and report.is_file() and page.stat().st_mtime_ns >= report.stat().st_mtime_ns
+
+
 def _side_by_side(wave: list[str], run_phase: Callable[[str], PhaseEnd], workers: Workers, deployment: Deployment) -> list[PhaseEnd]:
     with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
-        started = [side_by_side.submit(run_phase, phase) for phase in wave]
+        in_turn = sorted(wave, key=lambda phase: phase not in plan.LONGEST)
+        started = {phase: side_by_side.submit(run_phase, phase) for phase in in_turn}
         try:
-            return [future.result() for future in started]
+            return [started[phase].result() for phase in wave]
         except BaseException:
             # the operator stops the run: what runs ends now and leaves its report, what did not begin never does
             side_by_side.shutdown(wait=False, cancel_futures=True)

@@ -27,8 +27,9 @@ def execute(order: dict[str, Any]) -> None:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from opsnb.evidence import archive
+    from opsnb.evidence import archive, deployments, signoff
     from opsnb.execution.reporting import write_report
+    from opsnb.runbook import PHASES
 
     folder = Path(order["folder"])
     reason = ""
@@ -51,6 +52,9 @@ def execute(order: dict[str, Any]) -> None:
         reason = "The kernel died."
     archive.complete_run(folder, phase=order["phase"], deployment_folder=Path(order["deployment_folder"]), reason=reason)
     write_report(folder)
+    if order["phase"] == "signoff":
+        # here rather than in the runner: all that it takes is imported
+        signoff.render_signoff(deployments.read_deployment(Path(order["deployment_folder"])), phases=PHASES)
 
 
 def skip_unused_grammar() -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
@@ -126,6 +126,25 @@ class Postgres:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def prepared(self, statements: Sequence[str]) -> list[str]:
+        """Why the server does not take each of *statements*, '' where it does. They are prepared in a reading transaction, never run."""
+
+        def ask(connection: Connection) -> pd.DataFrame:
+            said = []
+            for text in statements:
+                try:
+                    with connection.transaction(force_rollback=True):
+                        connection.execute(b"prepare opsnb_guide as " + text.encode())
+                        connection.execute("deallocate opsnb_guide")
+                    said.append("")
+                except psycopg.Error as error:
+                    if error.sqlstate is None:
+                        raise
+                    said.append(f"{error.diag.message_primary} (SQLSTATE {error.sqlstate})")
+            return pd.DataFrame({"refused": said})
+
+        return [str(why) for why in self.ask("prepare <each statement>; deallocate", ask).table["refused"]]
 
     @property
     def host(self) -> str:
