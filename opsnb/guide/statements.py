@@ -43,7 +43,7 @@ def _parsed(text: str) -> exp.Expr | str:
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         found = sqlglot.parse_one(text, dialect="postgres")
-    except sqlglot.errors.SqlglotError as error:
+    except Exception as error:  # on text that is no SQL at all it also stumbles over itself
         told = getattr(error, "errors", None)
         what = told[0].get("description", "") if told else ""
         return f"It is no SQL that PostgreSQL reads{f' ({what})' if what else ''}."
