@@ -7,7 +7,7 @@ import signal
 from rich.markup import escape
 
 from opsnb import errors
-from opsnb.cli import announcing, attesting, capture, cleaning, collecting, local, runs, sealing, walking, watching, wayback
+from opsnb.cli import announcing, attesting, capture, cleaning, collecting, fleet, local, runs, sealing, walking, watching, wayback
 from opsnb.cli.shared import app, err
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
 
@@ -18,6 +18,7 @@ __all__ = [
     "capture",
     "cleaning",
     "collecting",
+    "fleet",
     "local",
     "main",
     "runs",
