@@ -52,7 +52,7 @@ class Dask:
         try:
             import distributed
         except ImportError:
-            raise UsageError("--dask needs distributed, which is not installed here: pip install 'opsnb[dask]'") from None
+            raise UsageError("--dask needs distributed, which cannot be imported here: pip install 'opsnb[dask]'") from None
         try:
             self._client = distributed.Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:

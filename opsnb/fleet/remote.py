@@ -17,7 +17,7 @@ class Archive:
         try:
             import fsspec
         except ImportError:
-            raise UsageError("--reports needs fsspec, which is not installed here: pip install 'opsnb[fleet]'") from None
+            raise UsageError("--reports needs fsspec, which cannot be imported here: pip install 'opsnb[fleet]'") from None
         self.url = url.rstrip("/")
         if "://" not in url:
             raise UsageError(f"--reports {url}: expected a URL (s3://bucket/prefix, file:///folder); a plain folder is OPSNB_REPORTS")

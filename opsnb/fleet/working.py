@@ -19,6 +19,7 @@ from opsnb.errors import OpsnbError
 from opsnb.evidence.safe import utc
 from opsnb.fleet import remote
 from opsnb.fleet.target import Order, PhaseRow, TargetEnd
+from opsnb.runbook import PHASES
 
 GRACE_S = 15.0
 """How long a target that is stopped may take to write the reports of what ran."""
@@ -59,7 +60,8 @@ def work(order: Order, processes: Processes | None = None) -> TargetEnd:
     began = time.monotonic()
     started_at = utc(datetime.now(UTC))
     lines, error = _run(order, processes)
-    rows = tuple(PhaseRow(**line["phase"]) for line in lines if "phase" in line)
+    ended = [PhaseRow(**line["phase"]) for line in lines if "phase" in line]
+    rows = tuple(sorted(ended, key=lambda row: PHASES.index(row.phase)))
     deployment = next((str(line["deployment"]) for line in lines if "deployment" in line), "")
     if deployment and order.reports_url:
         error = _copy(order, deployment) or error
