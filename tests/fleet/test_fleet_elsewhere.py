@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from fleet_desk import Fleet, run_fleet
 from harness import process_environment
@@ -107,6 +109,33 @@ def test_on_a_cluster(fleet: Fleet, new_database: Callable[[], str], tmp_path: P
     for target in said["targets"]:
         assert (kept / target["environment"] / target["deployment"] / "index.html").is_file()
     assert (kept / "fleet" / said["run"] / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_in_a_bucket(fleet: Fleet, new_database: Callable[[], str]) -> None:
+    """The archive in a bucket holds the deployment, the roll-up and its order; a bucket that is not there stops the run at its start."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        keys = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "x"}
+        fleet.add("fleet-a", new_database())
+        httpx.put(f"{keys['AWS_ENDPOINT_URL']}/kept").raise_for_status()
+        ended = run_fleet(fleet, "--reports", "s3://kept/of/us", "--json", **keys)
+        listed = httpx.get(f"{keys['AWS_ENDPOINT_URL']}/kept").text
+        refused = run_fleet(
+            fleet, "--reports", "s3://no-such-bucket/x", **{**keys, "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+        )
+    finally:
+        server.stop()
+    assert ended.code == 3, ended.err
+    said = json.loads(ended.out)
+    names = re.findall("<Key>(.*?)</Key>", listed)
+    folder = f"of/us/fleet-a/{said['targets'][0]['deployment']}"
+    assert {f"{folder}/index.html", f"{folder}/deployment.json"} <= set(names)
+    assert {f"of/us/fleet/{said['run']}/{name}" for name in ("fleet.json", "results.json", "index.html")} <= set(names)
+    assert refused.code == 2 and "could not be written" in refused.err
 
 
 def until(what: Callable[[], bool], *, seconds: float = 60) -> None:
