@@ -23,6 +23,7 @@ LAYERS = (
     {"phase"},
     {"execution", "local"},
     {"watching", "firstday"},
+    {"fleet"},
     {"cli", "__init__"},
 )
 NEVER = {
@@ -45,7 +46,14 @@ def allowed(room: str) -> set[str]:
     return {other for other in above if (room, other) not in NEVER and (other != "local" or room in ("execution", "cli", "__init__"))}
 
 
-ONE_KEEPER = {"psycopg": {"sources", "local"}, "httpx": {"sources", "local"}, "papermill": {"execution"}, "typer": {"cli"}}
+ONE_KEEPER = {
+    "psycopg": {"sources", "local"},
+    "httpx": {"sources", "local"},
+    "papermill": {"execution"},
+    "typer": {"cli"},
+    "distributed": {"fleet"},
+    "fsspec": {"fleet"},
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
