@@ -71,14 +71,17 @@ def table(rollup: Rollup) -> Table:
 
 
 def reasons(rollup: Rollup) -> Table:
-    """Why each target did not pass, in a sentence, worst first; and what it was before, where that changed."""
+    """Why targets did not pass, a sentence each, worst first, and what they were before; those with one reason share a line."""
     shown = Table(box=None, pad_edge=False, show_header=False)
-    shown.add_column("target", overflow="fold", style="bold")
+    shown.add_column("target", overflow="fold", style="bold", max_width=32)
     shown.add_column("why", overflow="fold")
+    told: dict[str, list[str]] = {}
     for row in rollup.rows:
         sentences = [row.end.why, f"({row.was})" if row.was else ""]
         if any(sentences):
-            shown.add_row(escape(row.end.environment), escape(printable(" ".join(filter(None, sentences)))))
+            told.setdefault(" ".join(filter(None, sentences)), []).append(row.end.environment)
+    for sentence, names in told.items():
+        shown.add_row(escape(", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")), escape(printable(sentence)))
     return shown
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from harness import make_home
+from rich.console import Console
 
 from opsnb.errors import UsageError
-from opsnb.fleet import page, run, store
+from opsnb.fleet import page, run, show, store
 from opsnb.fleet.rollup import roll_up, to_dict
 from opsnb.fleet.target import PhaseRow, TargetEnd, from_json, to_json
 from opsnb.verdicts import Gate
@@ -157,3 +159,17 @@ def test_targets_of_globs(tmp_path: Path) -> None:
         run.targets_of(["parameters/releases/*.yaml"], root)
     with pytest.raises(UsageError, match="cannot be called so"):
         run.targets_of(["fleet*"], root)
+
+
+def test_the_terminal_shows_the_same(begun: store.FleetRun) -> None:
+    """Worst first; targets with one reason share a line; nothing of a sentence is taken for markup."""
+    ends = {name: ended(name, "held", "passed") for name in "abcd"} | {"e": ended("e", "failed", error="It said [red]no[/red].")}
+    rolled = roll_up(begun, ends, None)
+    console = Console(width=100, file=io.StringIO(), highlight=False)
+    console.print(show.table(rolled))
+    console.print(show.reasons(rolled))
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert [line.split()[2] for line in lines[1:6]] == ["e", "a", "b", "c", "d"]
+    assert lines[6].split(maxsplit=1) == ["e", "It said [red]no[/red]."]
+    assert lines[7].startswith("a, b, c and 1 more") and lines[7].endswith("schema: held for a reason")
+    assert len(lines) == 8

@@ -134,3 +134,28 @@ def test_killed_and_resumed(fleet: Fleet, new_database: Callable[[], str]) -> No
     before = {name: len(runs_of(fleet, name)) for name in names}
     assert run_fleet(fleet, "--resume").code == 3
     assert {name: len(runs_of(fleet, name)) for name in names} == before
+
+
+def test_stopped_by_its_operator(fleet: Fleet, new_database: Callable[[], str]) -> None:
+    """A scheduler's stop ends the targets at work within seconds, leaves a page that says so, and --resume runs the rest."""
+    for name in ("fleet-a", "fleet-b"):
+        fleet.add(name, new_database())
+    command = [str(Path(sys.executable).with_name("opsnb")), "fleet", "run", GLOB, "--phase", "schema", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=fleet.root, env=process_environment(fleet.root), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list((fleet.reports / "fleet-a").glob("*/schema/*/journal.jsonl")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.terminate()
+    _, complaint = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20
+    assert process.returncode == 130 and "--resume runs the rest" in complaint
+    assert not left_of(fleet.root)
+    said = json.loads(next(fleet.reports.glob("fleet/*/results.json")).read_text())
+    assert said["gate"] == "unmeasured" and [target["word"] for target in said["targets"]] == ["ERROR"] and said["not_run"] == ["fleet-b"]
+    assert "was stopped before this target had ended" in said["targets"][0]["error"]
+    ended = run_fleet(fleet, "--resume", "--json")
+    assert ended.code == 3 and "0 of 2 targets have finished" in ended.err
+    assert {target["word"] for target in json.loads(ended.out)["targets"]} == {"held"}
