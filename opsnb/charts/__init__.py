@@ -18,7 +18,7 @@ from opsnb.charts.measured import (
     table_sizes,
     window_timeline,
 )
-from opsnb.charts.timelines import phase_timeline, steps_taken
+from opsnb.charts.timelines import phase_timeline, steps_taken, ways_back
 
 __all__ = [
     "HEIGHT",
@@ -37,5 +37,6 @@ __all__ = [
     "steps_taken",
     "storage_growth",
     "table_sizes",
+    "ways_back",
     "window_timeline",
 ]

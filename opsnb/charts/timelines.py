@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from opsnb.charts.base import (
     BLUE,
+    RED,
     VERDICT_COLOURS,
     as_list,
     bar_height,
@@ -64,3 +65,23 @@ def steps_taken(steps: pd.DataFrame, *, limit_s: float | None = None) -> go.Figu
     )  # fmt: skip
     figure.update_xaxes(title_text=f"seconds ({total:.1f} s in all{allowed})", rangemode="tozero")
     return figure.update_yaxes(categoryorder="array", categoryarray=order)
+
+
+def ways_back(ways: pd.DataFrame, *, limit_s: float) -> go.Figure:
+    """How long would each way back take now? Columns: way, rehearsed_s, now_s; a way that was never walked has no bar."""
+    title = "How long would each way back take now?"
+    if ways.empty:
+        return empty_figure(title, "no snapshot was taken")
+    needs_columns(ways, "way", "rehearsed_s", "now_s")
+    figure = new_figure(title, height=bar_height(len(ways)))
+    for column, name, opacity in (("rehearsed_s", "in rehearsal", 0.45), ("now_s", "now", 1.0)):
+        seconds = pd.to_numeric(ways[column], errors="coerce")
+        words = ["not measured" if pd.isna(each) else f"{each:.1f} s" for each in seconds]
+        figure.add_bar(
+            x=as_list(seconds.fillna(0)), y=as_list(ways["way"]), orientation="h", name=name, text=words, textposition="outside",
+            marker={"color": BLUE, "opacity": opacity}, hovertemplate="%{y}: %{text}",
+        )  # fmt: skip
+    figure.add_vline(x=limit_s, line={"color": RED, "dash": "dash"})
+    figure.add_annotation(x=limit_s, y=1.05, yref="paper", text=f"promised: {limit_s / 60:g} min", showarrow=False, font={"color": RED})
+    figure.update_xaxes(title_text="seconds", range=[0, limit_s * 1.15])
+    return figure.update_yaxes(categoryorder="array", categoryarray=list(ways["way"])[::-1]).update_layout(showlegend=True, barmode="group")

@@ -3,6 +3,7 @@
 from opsnb.questions.archive import ArchiveQuestions
 from opsnb.questions.before import BeforeQuestions
 from opsnb.questions.cleaning import CleanupQuestions
+from opsnb.questions.clock import ClockQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
 from opsnb.questions.rollback import RollbackQuestions
@@ -10,6 +11,13 @@ from opsnb.questions.slots import SlotQuestions
 
 
 class Questions(
-    FunctionQuestions, DatabaseQuestions, ArchiveQuestions, CleanupQuestions, BeforeQuestions, RollbackQuestions, SlotQuestions
+    FunctionQuestions,
+    DatabaseQuestions,
+    ArchiveQuestions,
+    CleanupQuestions,
+    BeforeQuestions,
+    RollbackQuestions,
+    ClockQuestions,
+    SlotQuestions,
 ):
     """What a phase can be asked beside its sources. Mixed into `Phase`, which sets what `Base` declares."""
