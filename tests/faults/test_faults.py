@@ -27,8 +27,8 @@ JOIN = ("signoff", "deployment.all_passed")
 """The one check that judges the others' verdicts and nothing of the target."""
 OF_GATE = {Gate.FAILED: Verdict.FAIL, Gate.UNMEASURED: Verdict.ERROR, Gate.HELD: Verdict.INCONCLUSIVE}
 
-WARNED = {"access.stranger", "audit.variables"}
-"""An accepted finding, and a doubt about the clinic's sources: a warning from the first day."""
+WARNED = {"access.stranger", "access.no_excess", "audit.variables"}
+"""An accepted finding, a column that policies decide by, and a doubt about the clinic's sources: a warning from the first day."""
 
 Verdicts = dict[tuple[str, str], str]
 """(phase, check) → verdict."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sqlglot import exp
+
 from opsnb.checks.lint import helpers, recursion, subjects, trees
 from opsnb.checks.lint.database import COMMANDS, Database, Name, Policy, written
 from opsnb.checks.lint.findings import ERROR, NOTE, WARNING, Finding
 from opsnb.checks.lint.reach import Reach
 from opsnb.checks.lint.said import Readings
-from opsnb.checks.lint.unknown_caller import Known
+from opsnb.checks.lint.unknown_caller import Known, lets_strangers_in
 
 _UNKNOWN = {
     Known.OPEN: "is true, whatever the row says, for a caller who has no identity",
@@ -89,6 +91,8 @@ class Judge:
             if said.known is not Known.NO and said.tree is not None and not said.tautology:
                 severity = ERROR if said.known is Known.OPEN or table in self.database.personal else WARNING
                 yield self._about(policy, severity, "null-identity", _UNKNOWN[said.known], roles)
+            elif self._known_nowhere(policy, text, restricting):
+                yield self._about(policy, ERROR, "null-identity", _UNKNOWN[Known.BY_HELPER], roles)
             elif said.reach in (Reach.OWN, Reach.CALLER):
                 if column := self._may_be_null(table, said.null_matches):
                     sentence = f"matches rows whose {column} is NULL for a caller who has no identity"
@@ -100,6 +104,27 @@ class Judge:
                 if text == policy.check and text != policy.using and policy.using:
                     sentence = f"checks new rows with what {sentence}"
                 yield self._about(policy, self._severity(table, said.reach, text, writes, policy), rule, sentence, roles)
+
+    def _known_nowhere(self, policy: Policy, text: str, restricting: Sequence[Policy]) -> bool:
+        """Whether a caller with a genuine token is let in to every row because a helper does not find them.
+
+        Restricting policies that ask of the token alone keep nobody out who has one.
+        """
+        others = [each for each in restricting if not self._asks_of_the_token(each)]
+        tree = trees.expression(self._restricted(policy, text, others))
+        if tree is None:
+            return False
+        lookups = {routine.name for routine in helpers.used(tree, self.database) if helpers.body_of(routine).tables()}
+        return bool(lookups) and lets_strangers_in(tree, lookups)
+
+    def _asks_of_the_token(self, policy: Policy) -> bool:
+        for text in policy.expressions:
+            tree = trees.expression(text)
+            if tree is None or any(True for _ in trees.tables(tree)) or tree.find(exp.Column) is not None:
+                return False
+            if any(helpers.body_of(routine).tables() for routine in helpers.used(tree, self.database)):
+                return False
+        return True
 
     def _may_be_null(self, table: Name, names: Sequence[str]) -> str:
         columns = self.database.columns.get(table, {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import StrEnum
 from typing import Any
 
@@ -54,6 +54,25 @@ def known(tree: exp.Expr) -> Known:
     except RecursionError:
         return Known.NO
     return Known.NO
+
+
+def lets_strangers_in(tree: exp.Expr, lookups: Container[tuple[str, str]]) -> bool:
+    """Whether *tree* is true of every row for a caller with a genuine token whom the database does not know.
+
+    *lookups* (schema, name) are functions without arguments that look the caller up in a table: they answer NULL. The token is not NULL,
+    and what other functions say of it is open.
+    """
+
+    def opened(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Anonymous):
+            name = (str(node.this).strip('"').lower(), node.expression.name.lower())
+            return node if name in lookups and not node.expression.expressions else exp.column("of_the_token")
+        return exp.column("of_the_token") if isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.Dot) else node
+
+    try:
+        return outcomes(tree.copy().transform(opened), helpers=True) == frozenset((T,))
+    except RecursionError:
+        return False
 
 
 def outcomes(node: exp.Expr, *, helpers: bool = False) -> Outcomes:

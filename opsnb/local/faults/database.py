@@ -19,6 +19,7 @@ from opsnb.local.state import Context
     "access.writes:soap_objective_physical_exam",
     "schema.all_present",
     "schema.pattern_tables:*",
+    "access.covered",
 )
 async def missing_table(context: Context) -> None:
     """Drops a table no function reads: its absence shows where tables and their protection are looked at, nowhere else."""
