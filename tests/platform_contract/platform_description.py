@@ -163,9 +163,8 @@ def description() -> Description:
     beside = [folder.parent / "shared" / "supabase" / "management-api.json" for folder in Path(__file__).resolve().parents]
     path = next((each for each in ([Path(named)] if named else beside) if each.is_file()), None)
     if path is None:
-        pytest.skip(
-            "the published description (shared/supabase/management-api.json) is not beside this checkout; OPSNB_TEST_DESCRIPTION may name it"
-        )
+        why = "the published description (shared/supabase/management-api.json) is not beside this checkout"
+        pytest.skip(f"{why}; OPSNB_TEST_DESCRIPTION may name it")
     return Description(path)
 
 

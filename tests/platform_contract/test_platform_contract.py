@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from line_recorder import recording
-from platform_description import BEYOND, Description, Exchange, Operation, description
+from platform_description import BEYOND, Description, Exchange, Operation
 from pydantic import SecretStr
 
 from opsnb.facts import Facts
-from opsnb.local import management, target
+from opsnb.local import management
 from opsnb.sources.deploying import Deploying
 from opsnb.sources.logs import Logs
 from opsnb.sources.supabase import Supabase
@@ -35,24 +34,6 @@ READING: dict[str, Callable[[Supabase], Facts]] = {
     "function_source": lambda client: client.function_source("get-patient-history"),
     "function_bundle": lambda client: client.function_bundle("get-patient-history"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def described() -> Description:
-    return description()
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    root = tmp_path_factory.mktemp("contract target")
-    target.up(root)
-    yield root
-    target.down(root)
-
-
-@pytest.fixture(scope="module")
-def told(root: Path) -> dict[str, Any]:
-    return target.status(root)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +106,8 @@ def request_of(operation: Operation, ids: dict[str, str]) -> dict[str, Any]:
         "read-only": {"json": {"query": "select 1 as n"}},
         "restore-pitr": {"json": {"recovery_time_target_unix": 1_000_000_000}},
         "deploy": {"params": {"slug": "made"}, "files": [
-            ("metadata", (None, json.dumps({"entrypoint_path": "index.ts"}), "application/json")), ("file", ("index.ts", HELLO["hello/index.ts"])),
+            ("metadata", (None, json.dumps({"entrypoint_path": "index.ts"}), "application/json")),
+            ("file", ("index.ts", HELLO["hello/index.ts"])),
         ]},
     }.get(path.rpartition("/")[2], {})  # fmt: skip
     if path.endswith("/secrets") and operation.method != "GET":
