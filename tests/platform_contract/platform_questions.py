@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -72,26 +73,29 @@ class Asking:
     url: str
     waited: list[float]
 
-    @property
-    def platform(self) -> Supabase:
-        return Supabase(self.url, REF, SecretStr(TOKEN), timeout_s=TIMEOUT_S, sleep=self.waited.append)
-
-    def logs(self) -> Facts:
-        return Logs(self.platform).query("function_calls", NOW - timedelta(minutes=30), NOW, slow_ms=1000.0)
+    def platform(self, ask: Callable[[Supabase], Facts]) -> Facts:
+        door = Supabase(self.url, REF, SecretStr(TOKEN), timeout_s=TIMEOUT_S, sleep=self.waited.append)
+        with closing(door):
+            return ask(door)
 
     def metrics(self) -> Facts:
         door = Metrics(
             f"{self.url}/metrics", user="service_role", password=SecretStr(TOKEN), timeout_s=TIMEOUT_S, sleep=self.waited.append
         )  # fmt: skip
-        return door.samples()
+        with closing(door):
+            return door.samples()
+
+
+def _logs(door: Supabase) -> Facts:
+    return Logs(door).query("function_calls", NOW - timedelta(minutes=30), NOW, slow_ms=1000.0)
 
 
 ASK: dict[str, Callable[[Asking], Facts]] = {
-    "functions": lambda asking: asking.platform.functions(),
-    "secrets": lambda asking: asking.platform.secrets(),
-    "logs": Asking.logs,
-    "health": lambda asking: asking.platform.health(),
-    "backups": lambda asking: asking.platform.backups(),
+    "functions": lambda asking: asking.platform(Supabase.functions),
+    "secrets": lambda asking: asking.platform(Supabase.secrets),
+    "logs": lambda asking: asking.platform(_logs),
+    "health": lambda asking: asking.platform(Supabase.health),
+    "backups": lambda asking: asking.platform(Supabase.backups),
     "metrics": Asking.metrics,
 }
 JUDGE: dict[str, Callable[[Facts], CheckResult]] = {

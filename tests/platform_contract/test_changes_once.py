@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,7 +95,8 @@ def test_a_function_is_called_once_a_probe(way: str) -> None:
     )
     with answering_badly(ON_THE_LINE[way], lambda path: (b'{"ok": true}', "application/json")) as saboteur:
         gateway = Gateway(saboteur.url, anon_key=SecretStr(TOKEN), timeout_s=TIMEOUT_S)
-        facts = gateway.probe({"made": spec}, values={})
+        with closing(gateway):
+            facts = gateway.probe({"made": spec}, values={})
         assert saboteur.count("POST") == 1
         assert not facts.ok or not facts.table["status"].between(200, 299).any() or not facts.table["completed"].all()
         assert TOKEN not in repr(facts) + str(facts.error)
