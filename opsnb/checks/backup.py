@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from opsnb.verdicts import Outcome, check, failed, inconclusive, passed
 
 __all__ = ["point_in_time", "restored"]
 
+CLOCK_TOLERANCE = timedelta(minutes=5)
 _SHOWN = ("snapshot", "at", "tables", "rows", "unknown", "rehearsed", "whole", "differing", "seconds")
 
 
@@ -78,6 +79,10 @@ def point_in_time(backups: pd.DataFrame, *, now: datetime, lag_minutes: float = 
     behind = (pd.Timestamp(now) - latest).total_seconds() / 60
     details = {"table": backups, "measured": round(behind, 2), "limit": lag_minutes}
     window = f"{earliest:%Y-%m-%d %H:%M:%S} to {latest:%Y-%m-%d %H:%M:%S} UTC"
+    if behind < -CLOCK_TOLERANCE.total_seconds() / 60:
+        return inconclusive(
+            f"The window, {window}, ends in the future: one of the two clocks is wrong, and its age is not known.", **details
+        )
     if earliest > latest:
         return inconclusive(f"The window ends before it begins ({window}).", **details)
     if at is not None and pd.Timestamp(at) < earliest:

@@ -161,13 +161,18 @@ def pools(metrics: pd.DataFrame) -> pd.DataFrame:
 def pool(metrics: pd.DataFrame, *, limit_share: float) -> Outcome:
     """Every pool known to the metrics endpoint is used to no more than *limit_share* and nobody waits for a connection.
 
-    Tables: metrics samples (`name`, `value`). FAIL: over the limit, or clients waiting. INCONCLUSIVE: no pool is told about.
+    Tables: metrics samples (`name`, `value`). FAIL: over the limit, or clients waiting. INCONCLUSIVE: no pool is told about, or more is
+    free than there is.
     """
     if metrics.empty:
         return unmeasured("The metrics endpoint gave no sample.")
     known_pools = pools(metrics)
     if known_pools.empty:
         return inconclusive("The metrics endpoint tells of no pool with a size; judge by the server's connections.", limit=limit_share)
+    strange = known_pools[(known_pools["used"] < 0) | (known_pools["size"] < 0) | (known_pools["waiting"] < 0)]
+    if len(strange):
+        sentence = f"The metrics of the {some(strange['pool'].tolist())} pool do not add up: less than nothing is in use or waiting."
+        return inconclusive(sentence, table=known_pools, limit=limit_share)
     table = known_pools.assign(share=known_pools["used"] / known_pools["size"])
     over = table["share"] > limit_share
     waits = table["waiting"] > 0
@@ -296,10 +301,11 @@ def _over(seconds: Any, limit: float) -> bool:
 
 
 def _samples(metrics: pd.DataFrame) -> dict[str, float]:
-    """Sum of the finite samples per name."""
+    """Sum of the samples per name; a name of which one is no number is left out: a sum without it would be too small."""
     if metrics.empty:
         return {}
     known(metrics, "name")
     values = pd.to_numeric(metrics["value"], errors="coerce")
-    finite = metrics.assign(value=values)[values.notna() & ~values.isin([math.inf, -math.inf])]
-    return {str(name): float(total) for name, total in finite.groupby("name")["value"].sum().items()}
+    finite = values.notna() & ~values.isin([math.inf, -math.inf])
+    totals = metrics.assign(value=values)[~metrics["name"].isin(metrics.loc[~finite, "name"])].groupby("name")["value"].sum()
+    return {str(name): float(total) for name, total in totals.items()}

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 
 from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout, UsageError
+from opsnb.sources import deadline
 
 RETRY_STATUS = (502, 503, 504)
 RETRIES = 2
+LIMITED = 4
+"""How often a GET is asked again because of a rate limit."""
 LONGEST_WAIT_S = 65.0
 """How long a GET waits for rate limits in all: the platform's are per minute."""
 PATIENCE, GIVEN_UP_S = 2, 30.0
@@ -22,7 +27,10 @@ PATIENCE, GIVEN_UP_S = 2, 30.0
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes; a bundle of functions may have 20 MB."""
 _CONNECT_S = 5.0
+_PIECE = 1024 * 1024
 _HEADER = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+_PERMISSION = re.compile(r"(?=.{1,60}$)[a-z]+(?:[_:.-][a-z]+)*")
 
 _OF_THE_LINE = ("content-encoding", "content-length", "transfer-encoding")
 """Headers about a body as it was sent, not as it was read."""
@@ -73,6 +81,7 @@ class Http:
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
             mounts=None if transport else direct,  # a proxy cannot reach what listens on this machine
         )  # fmt: skip
+        deadline.watch(self._client)
 
     def get(self, path: str, *, params: Any = None, headers: dict[str, str] | None = None, missing: str = "") -> httpx.Response:
         """A GET and its good answer; asked again on broken connections and 502 to 504, a rate limit is waited for.
@@ -80,7 +89,7 @@ class Http:
         Raises SourceError for any other; *missing* says in words what a 404 means here.
         """
         question = f"GET {path}"
-        retries, waited = 0, 0.0
+        retries, limited, waited = 0, 0, 0.0
         if self._clock() < self._given_up_until:
             raise SourceTimeout(
                 f"{self.where} did not answer {PATIENCE} times in a row; not asked again yet", source=self.source, question=question
@@ -103,8 +112,9 @@ class Http:
             else:
                 self._timeouts = 0
             if response is not None and response.status_code == 429:
-                reset = _seconds(response.headers.get("x-ratelimit-reset"))
-                if waited + reset <= LONGEST_WAIT_S:
+                reset = _to_wait(response, limited)
+                if limited < LIMITED and waited + reset <= LONGEST_WAIT_S:
+                    limited += 1
                     waited += reset
                     self._sleep(reset)
                     continue
@@ -118,13 +128,15 @@ class Http:
         question = f"{method} {path}"
         where = {"source": self.source, "question": question}
         ends = self._clock() + self._timeout_s
+        begun = False
         try:
             # joined as text: httpx would add a slash to a base that is a whole address
-            with self._client.stream(method, self._base + path, **options) as response:
+            with deadline.within(self._timeout_s), self._client.stream(method, self._base + path, **options) as response:
                 if response.is_closed:
                     return response  # a transport may answer whole
+                begun = True
                 body = bytearray()
-                for piece in response.iter_bytes():  # decoded: a small body may be a large one packed
+                for piece in _unpacked(response):  # decoded: a small body may be a large one packed
                     body += piece
                     if self._clock() > ends:
                         raise SourceTimeout(f"{self.where} did not end its answer within {self._timeout_s:g} s", **where)
@@ -136,7 +148,8 @@ class Http:
             seconds = min(self._timeout_s, _CONNECT_S)
             raise SourceTimeout(f"{self.where} took no connection within {seconds:g} s; is it reachable from here?", **where) from None
         except httpx.TimeoutException:
-            raise SourceTimeout(f"{self.where} did not answer within {self._timeout_s:g} s", **where) from None
+            did_not = "end its answer" if begun else "answer"
+            raise SourceTimeout(f"{self.where} did not {did_not} within {self._timeout_s:g} s", **where) from None
         except httpx.ConnectError as error:
             raise SourceError(self._unreached(error), **where) from None
         except httpx.DecodingError:
@@ -149,9 +162,10 @@ class Http:
             raise SourceError(f"{self.where} broke off the conversation ({type(error).__name__})", **where) from None
 
     def json(self, response: httpx.Response, question: str) -> Any:
-        """The body as JSON; SourceNonsense where it is none."""
+        """The body as JSON; SourceNonsense where it is none, names a key of an object twice, or a number JSON does not have."""
         try:
-            return response.json()
+            # as UTF-8, which JSON is: Python would guess UTF-16 as well
+            return json.loads(response.content.decode("utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_once)
         except (ValueError, RecursionError):
             raise SourceNonsense(f"{self.where} answered something that is not JSON", source=self.source, question=question) from None
 
@@ -170,9 +184,11 @@ class Http:
     def _good(self, response: httpx.Response, question: str, missing: str) -> httpx.Response:
         """The response where it is a good one; SourceError in words where it is not."""
         status = response.status_code
-        if 200 <= status < 300:
+        if status == 200:
             return response
         where = {"source": self.source, "question": question}
+        if 200 <= status < 300:  # accepted for later, without content, a part of it
+            raise SourceNonsense(f"{self.where} answered {status}, which is not the whole answer", **where)
         if status == 401:
             raise SourceDenied(f"{self.where} does not know the token (401); it may have expired", **where)
         if status == 402:
@@ -197,18 +213,53 @@ def unreached(error: SourceError) -> bool:
 def _lacking(response: httpx.Response) -> str:
     """Which permissions a refusal names."""
     try:
-        told = response.json()
+        told = json.loads(response.content)
     except (ValueError, RecursionError):
         return ""
     names = told.get("missing_permissions") if isinstance(told, dict) else None
-    good = [name for name in names if isinstance(name, str) and len(name) < 100] if isinstance(names, list) else []
+    # only what looks like the name of a permission: whatever else stands there may be a quotation
+    good = [name for name in names if isinstance(name, str) and _PERMISSION.fullmatch(name)] if isinstance(names, list) else []
     return f"; the token lacks {', '.join(good)}" if good else ""
 
 
-def _seconds(text: str | None) -> float:
-    """How long a rate limit asks to wait; a second where it does not say."""
+def _unpacked(response: httpx.Response) -> Iterator[bytes]:
+    """The body's pieces, decoded; httpx.DecodingError where a packed one ends before its end, which httpx itself lets pass."""
+    if response.headers.get("content-encoding", "").strip().lower() != "gzip":
+        yield from response.iter_bytes()
+        return
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        seconds = float(text or 1)
-    except ValueError:
-        return 1.0
-    return max(0.1, seconds) if math.isfinite(seconds) else 1.0
+        for piece in response.iter_raw():
+            left = piece
+            while left and not unpacking.eof:
+                yield unpacking.decompress(left, _PIECE)
+                left = unpacking.unconsumed_tail
+    except zlib.error:
+        raise httpx.DecodingError("not gzip", request=response.request) from None
+    if not unpacking.eof or unpacking.unused_data:
+        raise httpx.DecodingError("no end, or more than one", request=response.request)
+
+
+def _no_number(_: str) -> Any:
+    """NaN and Infinity, which Python reads and JSON does not have: a comparison with either is never over a limit."""
+    raise ValueError
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; ValueError where a key comes twice, because nobody knows which of the two is meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError
+    return made
+
+
+def _to_wait(response: httpx.Response, limited: int) -> float:
+    """How long a rate limit asks to wait (s); a second, and twice as long each time, where it does not say."""
+    for name in ("x-ratelimit-reset", "retry-after"):
+        try:
+            seconds = float(response.headers.get(name, ""))
+        except ValueError:
+            continue  # Retry-After may be a date, by a clock that is not ours
+        if math.isfinite(seconds) and seconds > 0:
+            return max(0.1, seconds)
+    return float(2**limited)

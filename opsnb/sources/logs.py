@@ -24,6 +24,7 @@ MOST_PIECES = 200
 LONGEST = timedelta(hours=24)
 SHORTEST = timedelta(minutes=1)
 """The endpoint rounds times to the minute."""
+CLOCK_TOLERANCE = timedelta(minutes=5)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -52,6 +53,7 @@ class Logs:
         sql = substitute(said, params)
         pieces = list(self._pieces(said, sql, list(_windows(said, start, end))))
         table = frame(said, [row for piece in pieces for row in piece])
+        _not_later(said, table, end)
         if len(pieces) > 1:
             table = _joined(said, table)
         return f"{sql}\n-- from {_iso(start)} to {_iso(end)}", table
@@ -133,6 +135,14 @@ def _series(values: list[Any], column: Column, said: Statement) -> pd.Series[Any
     except (TypeError, ValueError, OverflowError):
         raise SourceNonsense(f"{said.name}: {column.name} is not the {column.type} its header says", source=SOURCE) from None
     return pd.Series(values, dtype="object")
+
+
+def _not_later(said: Statement, table: pd.DataFrame, end: datetime) -> None:
+    """SourceNonsense where a row is later than *end* allows: the clocks disagree, and what was counted is of another time."""
+    latest = pd.Timestamp(end.astimezone(UTC) + SHORTEST + CLOCK_TOLERANCE)
+    for column in said.columns:
+        if column.type == "timestamptz" and bool((table[column.name] > latest).any()):
+            raise SourceNonsense(f"{said.name}: {column.name} is later than what was asked for; two clocks disagree", source=SOURCE)
 
 
 def _joined(said: Statement, table: pd.DataFrame) -> pd.DataFrame:

@@ -73,10 +73,17 @@ class Shape:
             raise self.wrong(f"{key} is no {kind.replace('_', ' in ')}")
         return good
 
-    def table(self, entries: Iterable[Mapping[str, Any]], columns: Mapping[str, Kind], *, required: Iterable[str] = ()) -> pd.DataFrame:
-        """One row per entry with *columns* (key → kind), null where a key is absent and not *required*."""
+    def table(
+        self, entries: Iterable[Mapping[str, Any]], columns: Mapping[str, Kind], *, required: Iterable[str] = (), unique: str = ""
+    ) -> pd.DataFrame:
+        """One row per entry with *columns* (key → kind), null where a key is absent and not *required*; *unique*: a key no two share."""
         rows = []
+        met: set[Any] = set()
         for entry in entries:
+            if unique and (name := self.value(entry, unique, columns[unique])) is not None:
+                if name in met:
+                    raise self.wrong(f"two entries have the same {unique}")
+                met.add(name)
             for key in required:
                 if entry.get(key) is None:
                     raise self.wrong(f"an entry has no {key}")

@@ -65,14 +65,14 @@ class Supabase:
         """One row per service: name, status (ACTIVE_HEALTHY …), healthy."""
         shape, body = self._read("/health", params=[("services", service) for service in services])
         columns: dict[str, Kind] = {"name": "text", "status": "text", "healthy": "boolean"}
-        return shape.question, shape.table(shape.entries(body), columns, required=("name", "status"))
+        return shape.question, shape.table(shape.entries(body), columns, required=("name", "status"), unique="name")
 
     @asked(SOURCE)
     def functions(self) -> tuple[str, pd.DataFrame]:
         """One row per edge function: FUNCTION_COLUMNS; times in UTC."""
         shape, body = self._read("/functions")
         required = ("slug", "id", "status", "version", "updated_at")
-        return shape.question, shape.table(shape.entries(body), FUNCTION_COLUMNS, required=required)
+        return shape.question, shape.table(shape.entries(body), FUNCTION_COLUMNS, required=required, unique="slug")
 
     def function_source(self, slug: str) -> Facts:
         """One row per source file of *slug*: path, bytes, sha256. `extra["files"]` holds the contents, which are never shown.
@@ -113,7 +113,8 @@ class Supabase:
     def secrets(self) -> tuple[str, pd.DataFrame]:
         """One row per variable: name, digest (confidential: SHA-256 of the value), updated_at."""
         shape, body = self._read("/secrets")
-        table = shape.table(shape.entries(body), {"name": "text", "value": "text", "updated_at": "time"}, required=("name", "value"))
+        columns: dict[str, Kind] = {"name": "text", "value": "text", "updated_at": "time"}
+        table = shape.table(shape.entries(body), columns, required=("name", "value"), unique="name")
         return shape.question, table.rename(columns={"value": "digest"})
 
     @asked(SOURCE)
@@ -129,13 +130,15 @@ class Supabase:
         entries = shape.entries(body)
         columns: dict[str, Kind] = {"id": "text", "type": "text", "oidc_issuer_url": "text", "jwks_url": "text"}
         kids = [", ".join(_kids(entry.get("resolved_jwks") or entry.get("custom_jwks"), shape)) for entry in entries]
-        return shape.question, shape.table(entries, columns, required=("id",)).assign(kids=pd.Series(kids, dtype="string"))
+        return shape.question, shape.table(entries, columns, required=("id",), unique="id").assign(kids=pd.Series(kids, dtype="string"))
 
     @asked(SOURCE)
     def backups(self) -> tuple[str, pd.DataFrame]:
         """One row per way back: kind, status, at (UTC). Point-in-time recovery shows its window; what is switched off says so."""
         shape, body = self._read("/database/backups")
         answer = shape.mapping(body)
+        if answer.get("backups") is None:
+            raise shape.wrong("the answer has no backups")
         rows: list[tuple[str, str | None, pd.Timestamp | None]] = []
         for each in shape.entries(answer.get("backups"), "backups"):
             kind = "physical backup" if shape.value(each, "is_physical_backup", "boolean") else "logical backup"

@@ -13,7 +13,7 @@ import pytest
 from conftest import Talk
 
 from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout
-from opsnb.sources.http import LONGEST_WAIT_S, Http, unreached
+from opsnb.sources.http import LIMITED, LONGEST_WAIT_S, Http, unreached
 
 Answer = httpx.Response | Exception
 
@@ -75,14 +75,21 @@ def test_a_post_is_never_repeated() -> None:
 
 
 def test_a_rate_limit_is_waited_for() -> None:
-    """As long as it says, and no longer than its share in all."""
+    """As long as it says, and no longer than its share in all; where it does not say, longer each time."""
     script = Script(limited("17"), limited(), httpx.Response(200))
     assert script.http().get("/x").status_code == 200
-    assert script.slept == [17.0, 1.0]
+    assert script.slept == [17.0, 2.0]
     script = Script(limited("40"), limited("40"))
     with pytest.raises(SourceError, match="limits how often"):
         script.http().get("/x")
     assert sum(script.slept) == 40 < LONGEST_WAIT_S
+    script = Script(*[limited("0.1")] * (LIMITED + 1))
+    with pytest.raises(SourceError, match="limits how often"):
+        script.http().get("/x")
+    assert len(script.slept) == LIMITED
+    script = Script(httpx.Response(429, headers={"retry-after": "3"}), httpx.Response(200))
+    script.http().get("/x")
+    assert script.slept == [3.0]
     for nonsense in ("soon", "nan", "-5", "inf"):
         script = Script(limited(nonsense), httpx.Response(200))
         script.http().get("/x")

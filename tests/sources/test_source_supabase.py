@@ -79,7 +79,6 @@ def test_functions_have_utc_times_and_null_is_not_false() -> None:
         ([{**FUNCTION, "version": "v11"}], "version is no integer"),
         ([{**FUNCTION, "version": 11.5}], "version is no integer"),
         ([{**FUNCTION, "version": True}], "version is no integer"),
-        ([{**FUNCTION, "version": float("nan")}], "version is no integer"),
         ([{**FUNCTION, "verify_jwt": "yes"}], "verify_jwt is no boolean"),
         ([{**FUNCTION, "updated_at": "yesterday"}], "updated_at is no epoch in ms"),
         ([{**FUNCTION, "updated_at": 10**30}], "updated_at is no epoch in ms"),
@@ -92,6 +91,21 @@ def test_unexpected_shapes_are_nonsense(body: Any, expected: str | None) -> None
     assert isinstance(facts.error, SourceNonsense)
     assert str(facts.error).startswith(f"GET /v1/projects/{REF}/functions: {expected or ''}")
     assert "hunter2" not in str(facts.error)
+
+
+@pytest.mark.parametrize(
+    "text", ["[NaN]", '[{"slug": "a", "slug": "b"}]', "[1e", '[{"version": -Infinity}]', b"\xff\xfe[\x00]\x00".decode("latin-1")]
+)
+def test_what_only_looks_like_json_is_nonsense(text: str) -> None:
+    """Numbers that JSON does not have, a key that comes twice, another encoding."""
+    facts = platform(lambda request: httpx.Response(200, content=text.encode("latin-1"))).functions()
+    assert isinstance(facts.error, SourceNonsense) and "not JSON" in str(facts.error)
+
+
+def test_what_is_one_thing_comes_once() -> None:
+    """Nobody knows which of two entries of one function holds."""
+    facts = answering([FUNCTION, {**FUNCTION, "version": 12}]).functions()
+    assert str(facts.error).endswith("functions: two entries have the same slug")
 
 
 QUESTIONS = (
