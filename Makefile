@@ -17,7 +17,7 @@ faults: $(STAMP) ## every fault of the embedded target against every notebook; s
 	@$(BIN)/python -m pytest -m campaign
 
 bench: $(STAMP) ## ratios, not seconds
-	@$(BIN)/python -m tests.benchmarks && $(BIN)/python -m tests.benchmarks.catalogue
+	@$(BIN)/python -m tests.benchmarks
 
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

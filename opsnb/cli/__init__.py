@@ -46,6 +46,34 @@ __all__ = [
 ]
 
 
+PANELS = {
+    "The first day": ("init", "doctor", "lint"),
+    "The runbook": ("run", "lab", "demo", "fleet", "announce", "cleanup", "journey"),
+    "The way back": ("snapshot", "rehearse", "rollback", "functions"),
+    "Unattended": ("monitor", "watch", "schedule", "replay", "logs"),
+    "What people say": ("status", "attest", "accept", "withdraw", "signoff", "verify", "keygen"),
+    "What is compared with, and the embedded target": ("schema", "local"),
+}
+"""How ``opsnb --help`` shows the commands."""
+_ORDER = [name for names in PANELS.values() for name in names]
+
+
+def _name(name: object, callback: object) -> str:
+    return str(name or getattr(callback, "__name__", ""))
+
+
+def _arrange() -> None:
+    panel_of = {name: panel for panel, names in PANELS.items() for name in names}
+    for command in app.registered_commands:
+        command.rich_help_panel = panel_of[_name(command.name, command.callback)]
+    for group in app.registered_groups:
+        group.rich_help_panel = panel_of[_name(group.name, None)]
+    app.registered_commands.sort(key=lambda command: _ORDER.index(_name(command.name, command.callback)))
+
+
+_arrange()
+
+
 def main() -> None:
     """The entry point: an error of ours is one sentence, never a traceback."""
     # a scheduler's stop leaves what Ctrl-C leaves: reports, and no process behind
