@@ -24,7 +24,7 @@ FOLDER = resources.files("opsnb") / "sql" / "postgres"
 STATEMENTS = sorted(e.name.removesuffix(".sql") for e in FOLDER.iterdir() if re.fullmatch(r"catalogue_\w+\.sql", e.name))
 PARAMS = {"schemas": ["clinic"], "platform": catalogue.PLATFORM, "guarded": list(catalogue.GUARDED)}
 SCHEMA = """
-create schema clinic; create schema "odd.schema"; create schema storage; create schema cron;
+create schema clinic; create schema "odd.schema"; drop schema if exists storage cascade; create schema storage; create schema cron;
 create table storage.buckets (id text primary key, public boolean, made_later text);
 insert into storage.buckets values ('scans', true);
 create table storage.objects (id uuid); create table storage.internal (id uuid); create table cron.job (id integer);
