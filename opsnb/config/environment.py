@@ -145,6 +145,7 @@ class Environment(Model):
     Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE. `variable_values`: variables of the
     functions whose value the operator holds too, by reference; compared by digest. `notify`: Apprise URLs that announcements go to,
     `on_call` those that alerts go to; `heartbeat`: the URL of a dead man's switch (Healthchecks) that is told that the monitoring lives.
+    `never_shown`: what no page may hold, by reference or as text, such as the name of a synthetic patient planted to prove it.
     """
 
     name: str = ""
@@ -168,6 +169,7 @@ class Environment(Model):
     notify: tuple[Reference, ...] = ()
     on_call: tuple[Reference, ...] = ()
     heartbeat: Reference | None = None
+    never_shown: tuple[TextOrReference, ...] = ()
     limits: dict[str, Number] = Field(default_factory=dict)
     support: Support | None = None
     phase_deadline_s: Positive = 900
@@ -206,3 +208,6 @@ def _references(value: object, key: str) -> Iterator[tuple[str, Reference]]:
     elif isinstance(value, dict):
         for name, each in value.items():
             yield from _references(each, f"{key}.{name}")
+    elif isinstance(value, tuple):
+        for place, each in enumerate(value, 1):
+            yield from _references(each, f"{key}.{place}")

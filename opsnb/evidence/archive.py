@@ -120,6 +120,22 @@ def ensure_run(folder: Path, *, phase: str, deployment: Deployment, reason: str 
     return RunEnd(run.gate, run.reason)
 
 
+def withhold(folder: Path, why: str) -> None:
+    """Leaves of a run nothing but that it was withheld, and *why* (places and kinds, never a value): ERROR."""
+    run = read_run(folder)
+    started = _started(folder)
+    environment, release, deployment = (str(run.data.get(name, "")) for name in ("environment", "release", "deployment"))
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file():
+            path.unlink()
+    reason = f"Withheld, because something that must not leave was left in it: {why}."
+    write_unfinished(
+        folder, run.phase, reason, environment=environment, release=release, deployment=deployment, started_at=started,
+        ended_at=datetime.now(UTC),
+    )  # fmt: skip
+    _write_page(folder)
+
+
 def copy_chart_library(deployment_folder: Path) -> Path:
     """The chart library at the deployment's root: one copy, whole, written once."""
     path = deployment_folder / LIBRARY_NAME

@@ -10,16 +10,23 @@ from __future__ import annotations
 
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbformat import notebooknode
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.log import logger
 from traitlets.config import Config
 
+from opsnb.config import find_root
+from opsnb.errors import UsageError
+from opsnb.evidence import leaks
+from opsnb.evidence.leaks import Secrets
 from opsnb.execution.handover import Handover
 from opsnb.execution.journal import Journal
+from opsnb.execution.reporting import ABOUT_PEOPLE
 
 NOT_RUN = "not run"
 INTERRUPTED = "interrupted"
@@ -32,9 +39,10 @@ class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermi
     Cells are journalled with their id: papermill puts cells of its own above one that raised, and moves the numbers.
     """
 
-    def __init__(self, *args: Any, journal: Journal, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, journal: Journal, secrets: Secrets, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.journal = journal
+        self.secrets = secrets
         self._saved_at = 0.0
 
     def save(self, **kwargs: Any) -> None:
@@ -57,12 +65,21 @@ class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermi
 
     def cell_complete(self, cell: Any, cell_index: int | None = None, **kwargs: Any) -> None:
         """Journals the end of a code cell with the state it ended in."""
+        self._clean(cell, cell_index)
         super().cell_complete(cell, cell_index, **kwargs)
         if cell.cell_type == "code":
             self.journal.write("cell_end", cell=cell_index, id=cell.get("id"), status=cell.metadata.papermill["status"])
 
+    def _clean(self, cell: Any, index: int | None) -> None:
+        """Takes secrets out of a cell's outputs before anything is saved; which, the journal says."""
+        found = list(dict.fromkeys(self.secrets.found(leaks.texts(cell.get("outputs", [])))))
+        if found:
+            cell["outputs"] = [_node(output) for output in self.secrets.scrubbed(cell["outputs"])]
+            self.journal.write("taken_out", cell=index, id=cell.get("id"), what=[f"{name} ({kind})" for name, kind in found])
+
     def cell_interrupted(self, cell: Any, cell_index: int, error: BaseException) -> None:
         """The cell began and did not end: the kernel died, or the deadline passed."""
+        self._clean(cell, cell_index)
         cell.metadata.papermill["status"] = INTERRUPTED
         cell.metadata.papermill["exception"] = True
         self.nb.metadata.papermill["exception"] = True
@@ -73,6 +90,10 @@ class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermi
         never_ran = [cell for cell in self.nb.cells if cell.metadata.papermill["status"] == self.PENDING]
         for cell in never_ran:
             cell.metadata.papermill["status"] = NOT_RUN
+        if any(True for _ in self.secrets.found(leaks.texts(self.nb))):  # parameters are kept in three places
+            for cell in self.nb.cells:
+                cell["source"] = self.secrets.cleaned(cell["source"])
+            self.nb.metadata = _node(self.secrets.scrubbed(self.nb.metadata))
         self._saved_at = 0.0
         super().notebook_complete(**kwargs)
         self.journal.write("notebook_end", not_run=sum(cell.cell_type == "code" for cell in never_ran))
@@ -125,6 +146,21 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill
         return None if self._ends is None else max(1, round(self._ends - time.monotonic()))
 
 
+def _node(value: Any) -> Any:
+    return notebooknode.from_dict(value)  # type: ignore[no-untyped-call]
+
+
+def _secrets_of(notebook: Any) -> Secrets:
+    """What must not leave, of the environment a notebook was given; shapes alone where it names none."""
+    told = notebook.metadata.get("papermill", {})
+    name = told.get("parameters", {}).get("environment", "")
+    people = not Path(str(told.get("input_path", ""))).stem.endswith(ABOUT_PEOPLE)
+    try:
+        return leaks.of_name(str(name), find_root(), people=people) if name else Secrets({}, people=people)
+    except UsageError:
+        return Secrets({}, people=people)
+
+
 class JournalEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
     """The papermill engine ``opsnb``; plain ``papermill --engine opsnb`` uses it too."""
 
@@ -149,6 +185,7 @@ class JournalEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
             log_output=log_output,
             autosave_cell_every=autosave_cell_every,
             journal=journal,
+            secrets=_secrets_of(nb),
         )
         manager.notebook_start()
         try:
@@ -157,7 +194,7 @@ class JournalEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
             manager.cleanup_pbar()
             manager.notebook_complete()
             journal.close()
-            handover.file_evidence(output_path)
+            handover.file_evidence(output_path, str(nb.metadata.get("papermill", {}).get("parameters", {}).get("environment", "")))
         return manager.nb
 
     @classmethod

@@ -11,10 +11,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from opsnb.config import child_environment, settings
+from opsnb.config import child_environment, find_root, settings
 from opsnb.errors import OpsnbError
 from opsnb.execution.journal import JOURNAL_NAME
-from opsnb.execution.reporting import write_report
+from opsnb.execution.reporting import publish
 
 POINTER_SUFFIX = ".run"
 
@@ -45,7 +45,7 @@ class Handover:
         self.pointer.unlink(missing_ok=True)
         return child_environment(OPSNB_JOURNAL=str(self.journal))
 
-    def file_evidence(self, output_path: str | None) -> None:
+    def file_evidence(self, output_path: str | None, environment: str) -> None:
         """Files journal, notebook and report in the folder the notebook named; nothing where the runner does so."""
         if self.run_folder is not None or not self.pointer.is_file():
             return
@@ -56,6 +56,6 @@ class Handover:
         shutil.copyfile(self.journal, folder / JOURNAL_NAME)
         shutil.copyfile(output_path, folder / "notebook.ipynb")
         try:
-            write_report(folder)
+            publish(folder, environment, find_root())
         except OpsnbError as error:
             (folder / "report.error.txt").write_text(f"{error}\n", encoding="utf-8")

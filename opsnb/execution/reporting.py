@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opsnb.evidence import report
+from opsnb.evidence import archive, leaks, report
+
+ABOUT_PEOPLE = "signoff"
+"""The phase whose page names people on purpose: who attested, whom to call."""
+
+
+def publish(folder: Path, environment: str, root: Path) -> None:
+    """Takes out of a run's files what must not leave, writes its report, and looks once more: where something is left, nothing else is."""
+    secrets = leaks.of_name(environment, root, people=folder.parent.name != ABOUT_PEOPLE)
+    before = leaks.stamps(folder)
+    dirty = {leak.place for leak in leaks.clean_folder(folder, secrets)}
+    write_report(folder)
+    known = {path: stamp for path, stamp in before.items() if str(path.relative_to(folder)) not in dirty}
+    left = leaks.scan_folder(folder, secrets, known=known)
+    if left:
+        archive.withhold(folder, "; ".join(dict.fromkeys(leak.sentence for leak in left)))
 
 
 def write_report(folder: Path) -> Path:

@@ -24,9 +24,10 @@ from opsnb.config import (
     require_references,
     settings,
 )
-from opsnb.evidence import archive, deployments, index, signoff
+from opsnb.evidence import archive, deployments, index, leaks, signoff
 from opsnb.evidence.deployments import Deployment
 from opsnb.execution import notebooks, plan
+from opsnb.execution.reporting import ABOUT_PEOPLE
 from opsnb.execution.workers import Workers
 from opsnb.runbook import PHASES
 from opsnb.verdicts import Gate
@@ -141,6 +142,8 @@ def _run_phase(
         "parameters": {**given, "environment": environment.name, "deployment": deployment.id},
     }
     reason = _work(order, child_environment(OPSNB_RUN_DIR=str(folder), OPSNB_HOME=str(root)), workers)
+    if reason:  # whoever was stopped did not come to it
+        leaks.clean_folder(folder, leaks.of_environment(environment, root, people=phase != ABOUT_PEOPLE))
     end = archive.ensure_run(folder, phase=phase, deployment=deployment, reason=reason, started_at=started)
     ended = PhaseEnd(phase, end.gate, (datetime.now(UTC) - started).total_seconds(), folder, end.sentence)
     progress(phase, ended)

@@ -28,7 +28,7 @@ def execute(order: dict[str, Any]) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     from opsnb.evidence import archive, deployments, signoff
-    from opsnb.execution.reporting import write_report
+    from opsnb.execution.reporting import publish
     from opsnb.runbook import PHASES
 
     folder = Path(order["folder"])
@@ -51,7 +51,7 @@ def execute(order: dict[str, Any]) -> None:
     except DeadKernelError:
         reason = "The kernel died."
     archive.complete_run(folder, phase=order["phase"], deployment_folder=Path(order["deployment_folder"]), reason=reason)
-    write_report(folder)
+    publish(folder, order["parameters"]["environment"], Path(order["root"]))
     if order["phase"] == "signoff":
         # here rather than in the runner: all that it takes is imported
         signoff.render_signoff(deployments.read_deployment(Path(order["deployment_folder"])), phases=PHASES)
