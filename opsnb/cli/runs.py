@@ -19,6 +19,7 @@ from opsnb.config import child_environment, find_root
 from opsnb.errors import UsageError
 
 if TYPE_CHECKING:
+    from opsnb.execution.orders import Order
     from opsnb.execution.workers import Workers
 
 GATE_STYLES = {"passed": "green", "held": "yellow", "unmeasured": "magenta", "failed": "red"}
@@ -42,9 +43,16 @@ def run(
         bool, typer.Option("--apply", help="Let the named phases act: 03 removes test records, 08 walks the journey. Needs --phase.")
     ] = False,
     confirm: Annotated[str, typer.Option("--confirm", metavar="ENV", help="The environment's name, where nobody types it.")] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Take up the run that was cut off; nothing that came to its end is done again.")
+    ] = False,
 ) -> None:
     """Runs the phases of the runbook and archives their reports. Exit: 0 passed, 1 failed, 2 usage, 3 held, 4 unmeasured."""
     given = _parameters(parameter or [])
+    if resume:
+        if phase or given or apply:
+            raise UsageError("--resume takes phases and parameters from the run that was cut off: leave --phase, --set and --apply out")
+        raise typer.Exit(_resume(environment, deployment, confirm))
     if apply:
         if not phase:
             raise UsageError("--apply needs --phase: name the phases that may act")
@@ -55,6 +63,30 @@ def run(
     raise typer.Exit(_run(environment, phase or [], deployment, given))
 
 
+def _resume(environment: str, deployment: str, confirm: str) -> int:
+    from opsnb.config import settings
+    from opsnb.evidence import deployments
+    from opsnb.execution import orders
+    from opsnb.execution.workers import Workers
+
+    root = find_root()
+    reports = settings().reports_folder(root)
+    if not deployment:
+        newest = deployments.newest_open(reports, environment)
+        if newest is None:
+            raise UsageError(f"The environment {environment} has no open deployment in {reports}: there is nothing to resume")
+        deployment = newest.id
+    opened = deployments.require_open(deployments.find(reports, environment, deployment))
+    with orders.taken_up(opened) as order, Workers() as workers:
+        done = orders.through(opened, order)
+        err.print(
+            f"resuming the run of {order.started_at:%Y-%m-%d %H:%M:%S} UTC: {len(done)} of {len(order.phases)} phases came to their end"
+        )
+        if order.acts and (name := confirmed(environment, confirm)) != environment:
+            raise UsageError(f"--confirm {name}: expected the environment's name, {environment}; nothing was changed")
+        return _run_with(workers, environment, root, list(order.phases), deployment, dict(order.parameters), order)
+
+
 def _run(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
     from opsnb.execution.workers import Workers
 
@@ -63,7 +95,10 @@ def _run(environment: str, phases: list[str], deployment: str, parameters: dict[
         return _run_with(workers, environment, root, phases, deployment, parameters)
 
 
-def _run_with(workers: Workers, environment: str, root: Path, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
+def _run_with(
+    workers: Workers, environment: str, root: Path, phases: list[str], deployment: str, parameters: dict[str, Any],
+    order: Order | None = None,
+) -> int:  # fmt: skip
     from opsnb.execution import plan, progress, runner
 
     waves = plan.waves(phases)
@@ -72,10 +107,11 @@ def _run_with(workers: Workers, environment: str, root: Path, phases: list[str],
     try:
         with progress.phases(err, [name for wave in waves for name in wave]) as report:
             opened, ends = runner.run(
-                environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report, workers=workers
+                environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report, workers=workers,
+                order=order,
             )  # fmt: skip
     except KeyboardInterrupt:
-        err.print("stopped: what ran left its reports, what had not begun was not run")
+        err.print(f"stopped: what ran left its reports, what had not begun was not run; opsnb run {environment} --resume takes it up")
         return errors.EXIT_STOPPED
     gate = runner.joined(ends)
     out.print(progress.table(ends))

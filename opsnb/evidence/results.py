@@ -28,7 +28,8 @@ FILE_NAME = "results.json"
 JOURNAL_NAME = "journal.jsonl"
 NOTEBOOK_NAME = "notebook.ipynb"
 REPORT_NAME = "report.html"
-NO_PHASES = ("actions", "archives", "backups", "documents")
+ORDERS_NAME = "orders"
+NO_PHASES = ("actions", "archives", "backups", "documents", ORDERS_NAME)
 """Folders of a deployment that hold no runs."""
 UNFINISHED_FIX = "Read the reason, mend its cause, and run the phase again."
 

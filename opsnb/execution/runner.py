@@ -5,6 +5,7 @@ A wave's phases run side by side in processes of their own; a phase that fails, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +25,11 @@ from opsnb.config import (
     require_references,
     settings,
 )
+from opsnb.errors import UsageError
 from opsnb.evidence import archive, deployments, index, leaks, signoff
 from opsnb.evidence.deployments import Deployment
-from opsnb.execution import notebooks, plan
+from opsnb.execution import notebooks, orders, plan
+from opsnb.execution.orders import Order
 from opsnb.execution.reporting import ABOUT_PEOPLE
 from opsnb.execution.workers import Workers
 from opsnb.runbook import PHASES
@@ -60,26 +63,54 @@ def run(
     root: Path,
     progress: Progress = lambda _phase, _end: None,
     workers: Workers | None = None,
+    order: Order | None = None,
+    remembered: bool = True,
 ) -> tuple[Deployment, list[PhaseEnd]]:
     """Runs *phases* (all by default) of the newest open deployment, else of a new one.
 
-    *workers*, made beforehand, have begun to import while the caller does other things. Everything that could be wrong with the
-    operator's input is looked at before the first kernel starts: UsageError.
+    *order*: one that was cut off and is taken up (`opsnb.execution.orders`); what it had finished counts, and is not done again.
+    *remembered*: whether such an order is filed now; jobs that keep a record of their own need none. *workers*, made beforehand, have
+    begun to import while the caller does other things. Everything that could be wrong with the operator's input is looked at before the
+    first kernel starts: UsageError.
     """
     given = dict(parameters or {})
     environment, release = require_possible(environment_name, phases=phases, deployment=deployment, parameters=given, root=root)
     require_references(environment, root)
+    _refuse_secrets(given, leaks.of_environment(environment, root))
     chosen = plan.waves(phases)
     reports = settings().reports_folder(root)
     opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
-    ends: list[PhaseEnd] = []
-    with workers or Workers() as ready:
-        for wave in chosen:
-            ends += _side_by_side(wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, ready), ready, opened)
+    names = [phase for wave in chosen for phase in wave]
+    with contextlib.nullcontext(order) if order or not remembered else orders.begin(opened, names, given) as held:
+        ends = _ends_before(opened, order, environment, root) if order else []
+        left = [[phase for phase in wave if phase not in {end.phase for end in ends}] for wave in chosen]
+        with workers or Workers() as ready:
+            for wave in filter(None, left):
+                ends += _side_by_side(
+                    wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, ready), ready, opened
+                )
+        _finish(opened, ends)
+        if held:
+            held.end(str(joined(ends)))
+    return opened, ends
+
+
+def _ends_before(deployment: Deployment, order: Order, environment: Environment, root: Path) -> list[PhaseEnd]:
+    """How the phases of *order* ended that came to their end before it was cut off; of the others the archive is told that they did not."""
+    for folder in orders.cut_off(deployment, order):
+        leaks.clean_folder(folder, leaks.of_environment(environment, root, people=folder.parent.name != ABOUT_PEOPLE))
+        archive.ensure_run(
+            folder, phase=folder.parent.name, deployment=deployment, reason="The run was cut off before this phase had ended."
+        )
+    runs = orders.through(deployment, order)
+    return [PhaseEnd(run.phase, run.gate, float(run.data["seconds"]), run.folder, run.reason) for run in runs.values()]
+
+
+def _finish(opened: Deployment, ends: Sequence[PhaseEnd]) -> None:
+    """Writes the deployment's own pages."""
     if any(end.phase == "signoff" and not _rendered(opened, end) for end in ends):
         signoff.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
-    return opened, ends
 
 
 def require_possible(
@@ -96,6 +127,13 @@ def require_possible(
         deployments.require_open(deployments.find(reports, environment.name, deployment))
     deployments.require_writable(reports)
     return environment, release
+
+
+def _refuse_secrets(given: Mapping[str, Any], secrets: leaks.Secrets) -> None:
+    """Parameters are archived: UsageError where one holds what must not leave."""
+    for name, value in given.items():
+        for what, _kind in secrets.found(leaks.texts(value)):
+            raise UsageError(f"--set {name}: this is {what}, which must not be archived; name a reference (env:, file:) in the environment")
 
 
 def joined(ends: Sequence[PhaseEnd]) -> Gate:

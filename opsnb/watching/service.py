@@ -97,7 +97,7 @@ def find_run(deployment: Deployment, since: datetime, until: datetime) -> Done |
 
 
 def _run(environment: str, deployment: Deployment, root: Path) -> Done:
-    _deployment, ends = runner.run(environment, phases=[PHASE], deployment=deployment.id, root=root)
+    _deployment, ends = runner.run(environment, phases=[PHASE], deployment=deployment.id, root=root, remembered=False)
     end = ends[0]
     return Done(end.gate, end.folder.name, end.sentence)
 
