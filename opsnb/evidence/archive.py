@@ -122,18 +122,25 @@ def ensure_run(folder: Path, *, phase: str, deployment: Deployment, reason: str 
 
 def withhold(folder: Path, why: str) -> None:
     """Leaves of a run nothing but that it was withheld, and *why* (places and kinds, never a value): ERROR."""
-    run = read_run(folder)
-    started = _started(folder)
-    environment, release, deployment = (str(run.data.get(name, "")) for name in ("environment", "release", "deployment"))
+    run, started = read_run(folder), _started(folder)
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_file():
             path.unlink()
-    reason = f"Withheld, because something that must not leave was left in it: {why}."
+    _replace(run, f"Withheld, because something that must not leave was left in it: {why}.", started)
+    _write_page(folder)
+
+
+def disown(folder: Path, why: str) -> None:
+    """Replaces the verdicts of a run whose records contradict each other: ERROR, with *why*. Its other files stay."""
+    _replace(read_run(folder), f"The records of this run contradict each other, so nothing in it counts. {why}", _started(folder))
+
+
+def _replace(run: Run, reason: str, started_at: datetime) -> None:
+    environment, release, deployment = (str(run.data.get(name, "")) for name in ("environment", "release", "deployment"))
     write_unfinished(
-        folder, run.phase, reason, environment=environment, release=release, deployment=deployment, started_at=started,
+        run.folder, run.phase, reason, environment=environment, release=release, deployment=deployment, started_at=started_at,
         ended_at=datetime.now(UTC),
     )  # fmt: skip
-    _write_page(folder)
 
 
 def copy_chart_library(deployment_folder: Path) -> Path:

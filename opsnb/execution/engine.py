@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from opsnb.evidence import leaks
 from opsnb.evidence.leaks import Secrets
 from opsnb.execution.handover import Handover
 from opsnb.execution.journal import Journal
+from opsnb.execution.pulse import Pulse, memory_mb
 from opsnb.execution.reporting import ABOUT_PEOPLE
 
 NOT_RUN = "not run"
@@ -43,6 +45,7 @@ class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermi
         super().__init__(*args, **kwargs)
         self.journal = journal
         self.secrets = secrets
+        self.kernel_pid: Callable[[], int | None] = lambda: None
         self._saved_at = 0.0
 
     def save(self, **kwargs: Any) -> None:
@@ -68,7 +71,8 @@ class JournalManager(NotebookExecutionManager):  # type: ignore[misc]  # papermi
         self._clean(cell, cell_index)
         super().cell_complete(cell, cell_index, **kwargs)
         if cell.cell_type == "code":
-            self.journal.write("cell_end", cell=cell_index, id=cell.get("id"), status=cell.metadata.papermill["status"])
+            peak = memory_mb(self.kernel_pid(), peak=True)
+            self.journal.write("cell_end", cell=cell_index, id=cell.get("id"), status=cell.metadata.papermill["status"], peak_mb=peak)
 
     def _clean(self, cell: Any, index: int | None) -> None:
         """Takes secrets out of a cell's outputs before anything is saved; which, the journal says."""
@@ -117,8 +121,13 @@ class JournalClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill
 
     def execute(self, **kwargs: Any) -> Any:
         """Starts the kernel with the environment of this run."""
-        with self._sockets:
+        self.nb_man.kernel_pid = self._pid
+        with self._sockets, Pulse(self.nb_man.journal, self._pid):
             return super().execute(env=self._kernel_env, **kwargs)
+
+    def _pid(self) -> int | None:
+        pid = getattr(getattr(self.km, "provisioner", None), "pid", None)
+        return pid if isinstance(pid, int) else None
 
     def papermill_execute_cells(self) -> None:
         """Every cell in turn; stops at the first that raises."""

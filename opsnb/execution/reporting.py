@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opsnb.evidence import archive, leaks, report
+from opsnb.evidence import agreement, archive, leaks, report
 
 ABOUT_PEOPLE = "signoff"
 """The phase whose page names people on purpose: who attested, whom to call."""
@@ -15,6 +15,8 @@ def publish(folder: Path, environment: str, root: Path) -> None:
     secrets = leaks.of_name(environment, root, people=folder.parent.name != ABOUT_PEOPLE)
     before = leaks.stamps(folder)
     dirty = {leak.place for leak in leaks.clean_folder(folder, secrets)}
+    if said := agreement.disagreement(folder):
+        archive.disown(folder, said)
     write_report(folder)
     known = {path: stamp for path, stamp in before.items() if str(path.relative_to(folder)) not in dirty}
     left = leaks.scan_folder(folder, secrets, known=known)

@@ -14,6 +14,7 @@ from harness import REPOSITORY, Ended, make_home, run_opsnb
 
 from opsnb.config import load_environment
 from opsnb.evidence import leaks
+from opsnb.execution.reporting import publish
 
 pytestmark = pytest.mark.target
 
@@ -147,3 +148,18 @@ def test_an_ordinary_run_is_left_as_it_is(target: Path) -> None:
     assert [leak for phase in ("environment", "functions") for leak in leaks.scan_folder(folder / phase, secrets)] == []
     assert not [path for path in folder.rglob("*") if path.is_file() and b"[taken out:" in path.read_bytes()]
     assert (folder / "index.html").stat().st_size
+
+
+def test_records_that_contradict_each_other(target: Path, tmp_path: Path) -> None:
+    """A journal without the end of a cell that the notebook calls completed: the page says ERROR, and why."""
+    ended = run_opsnb("run", "local", "--phase", "schema", root=target)
+    *_, made = sorted(path for path in (Path(ended.last_line).parent / "schema").iterdir() if path.is_dir())
+    folder = tmp_path / "reports" / "local" / "a-deployment" / "schema" / made.name
+    shutil.copytree(made, folder)
+    lines = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if '"cell_end"' in line)
+    (folder / "journal.jsonl").write_text("".join(lines[:last] + lines[last + 1 :]))
+    publish(folder, "local", target)
+    told = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert "contradict each other" in told["unfinished"] and {each["verdict"] for each in told["results"]} == {"ERROR"}
+    assert "contradict each other" in (folder / "report.html").read_text(encoding="utf-8")
