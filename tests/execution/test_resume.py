@@ -64,6 +64,7 @@ def test_what_came_to_its_end_is_not_done_again(own: Path) -> None:
     assert again.code == 2 and "nothing to resume" in again.err
 
 
+@pytest.mark.campaign
 def test_phases_that_were_cut_off_run_again(own: Path) -> None:
     folder = killed(own, "schema")
     ended = run_opsnb("run", "local", "--resume", root=own)
