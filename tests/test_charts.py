@@ -51,6 +51,10 @@ EXAMPLES: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
     "window_timeline": (
         pd.DataFrame({"at": [T, T], "function": ["a", "b"], "ok": [True, False], "seconds": [0.2, None]}), {"limit_s": 5},
     ),
+    "ways_back": (
+        pd.DataFrame({"way": ["the feature's switch", "restore of the dump"], "rehearsed_s": [0.4, None], "now_s": [0.5, 61.0]}),
+        {"limit_s": 600},
+    ),
     "connections_by_state": (pd.DataFrame({"role": ["a", "a"], "state": ["idle", "active"], "sessions": [3, 1]}), {}),
     "phase_timeline": (
         pd.DataFrame(

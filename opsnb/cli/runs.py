@@ -44,7 +44,7 @@ def run(
     ] = False,
     confirm: Annotated[str, typer.Option("--confirm", metavar="ENV", help="The environment's name, where nobody types it.")] = "",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Take up the run that was cut off; nothing that came to its end is done again.")
+        bool, typer.Option("--resume", help="Take up the last run; what came to its end and was measured is not done again.")
     ] = False,
 ) -> None:
     """Runs the phases of the runbook and archives their reports. Exit: 0 passed, 1 failed, 2 usage, 3 held, 4 unmeasured."""
@@ -100,6 +100,7 @@ def _run_with(
     order: Order | None = None,
 ) -> int:  # fmt: skip
     from opsnb.execution import plan, progress, runner
+    from opsnb.verdicts import Gate
 
     waves = plan.waves(phases)
     runner.require_possible(environment, phases=phases, deployment=deployment, parameters=parameters, root=root)
@@ -117,6 +118,8 @@ def _run_with(
     out.print(progress.table(ends))
     style = GATE_STYLES[gate]
     out.print(f"[bold {style}]{gate}[/] (exit {gate.exit_code}): {GATE_REASONS[gate]}")
+    if gate is Gate.UNMEASURED:
+        out.print(f"opsnb run {environment} --resume asks again what could not be measured, and nothing else.")
     out.print(f"deployment {escape(opened.id)}")
     out.print(escape(str(opened.folder / "index.html")), soft_wrap=True)
     return gate.exit_code

@@ -1,6 +1,7 @@
 """Orders: what one `opsnb run` set out to do, kept in the deployment, so that a run that was cut off can be taken up where it ended.
 
-`orders/<UTC>.json` is written before the first phase begins and locked while its run lives; `orders/<UTC>.ended.json` when it is through.
+`orders/<UTC>.json` is written before the first phase begins and locked while its run lives; `orders/<UTC>.ended.json` when every phase of
+it came to its end and was measured.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from opsnb.errors import UsageError
 from opsnb.evidence.deployments import STAMP, Deployment
 from opsnb.evidence.results import JOURNAL_NAME, ORDERS_NAME, Run, read_runs
 from opsnb.evidence.safe import utc, write_atomic
+from opsnb.verdicts import Verdict
 
 ENDED = ".ended.json"
 
@@ -37,9 +39,9 @@ class Order:
         """Whether its phases may change something."""
         return bool(self.parameters.get("apply"))
 
-    def end(self, gate: str) -> None:
+    def end(self) -> None:
         """Says that it is through."""
-        write_atomic(self.path.with_name(self.path.stem + ENDED), json.dumps({"ended_at": utc(datetime.now(UTC)), "gate": gate}) + "\n")
+        write_atomic(self.path.with_name(self.path.stem + ENDED), json.dumps({"ended_at": utc(datetime.now(UTC))}) + "\n")
 
 
 @contextlib.contextmanager
@@ -63,13 +65,15 @@ def begin(deployment: Deployment, phases: Sequence[str], parameters: Mapping[str
 
 @contextlib.contextmanager
 def taken_up(deployment: Deployment) -> Iterator[Order]:
-    """The newest order of *deployment* that was not carried out to its end, held; UsageError where there is none, or it still lives."""
+    """The newest order of *deployment*, held; UsageError where it was carried out to its end, or its run still lives."""
     folder = deployment.folder / ORDERS_NAME
-    kept = sorted((path for path in folder.glob("*.json") if not path.name.endswith(ENDED)), reverse=True) if folder.is_dir() else []
-    open_ = [path for path in kept if not path.with_name(path.stem + ENDED).exists()]
-    if not open_:
-        raise UsageError(f"{deployment.id}: there is nothing to resume; every run of it came to its end. Leave --resume out to run again.")
-    order = _read(open_[0])
+    kept = sorted(path for path in folder.glob("*.json") if not path.name.endswith(ENDED)) if folder.is_dir() else []
+    if not kept or kept[-1].with_name(kept[-1].stem + ENDED).exists():
+        raise UsageError(
+            f"{deployment.id}: there is nothing to resume; every phase of the last run came to its end and was measured. "
+            "Leave --resume out to run again."
+        )
+    order = _read(kept[-1])
     with _held(order.path) as free:
         if not free:
             raise UsageError(f"{deployment.id}: the run that began at {utc(order.started_at)} still lives; wait for it, or end it first.")
@@ -77,7 +81,7 @@ def taken_up(deployment: Deployment) -> Iterator[Order]:
 
 
 def through(deployment: Deployment, order: Order) -> dict[str, Run]:
-    """The phases of *order* that came to their end since it began: their newest such run. Nothing of them is done again."""
+    """The phases of *order* that came to their end and were measured since it began: their newest such run. They are not done again."""
     since = order.started_at.replace(microsecond=0)
     found: dict[str, Run] = {}
     for run in read_runs(deployment):
@@ -97,8 +101,10 @@ def _began(run: Run) -> datetime:
 
 
 def _complete(run: Run) -> bool:
-    """Its last cell spoke, its page is there, and the journal saw the end."""
+    """Its last cell spoke, of everything it asked it was told, its page is there, and the journal saw the end."""
     if run.damaged or run.data.get("unfinished") or not run.has_report:
+        return False
+    if any(result.verdict is Verdict.ERROR for result in run.results):
         return False
     try:
         lines = (run.folder / JOURNAL_NAME).read_text(encoding="utf-8").splitlines()

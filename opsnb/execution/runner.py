@@ -90,8 +90,8 @@ def run(
                     wave, lambda phase: _run_phase(phase, environment, opened, given, root, progress, ready), ready, opened
                 )
         _finish(opened, ends)
-        if held:
-            held.end(str(joined(ends)))
+        if held and len(orders.through(opened, held)) == len(held.phases):
+            held.end()
     return opened, ends
 
 

@@ -98,7 +98,7 @@ def test_an_order_that_lives_is_left_alone(tmp_path: Path) -> None:
         pass
     with orders.taken_up(opened) as order:
         assert order.phases == ("schema",) and not order.acts
-        order.end("passed")
+        order.end()
     with pytest.raises(UsageError, match="nothing to resume"), orders.taken_up(opened):
         pass
 
