@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test faults bench lint lab clean
+.PHONY: demo test faults evidence-campaign bench lint lab clean
 
 demo: $(STAMP) ## the runbook on the embedded target, from nothing to reports
 	@$(BIN)/opsnb demo
@@ -15,6 +15,9 @@ test: $(STAMP) ## everything that must hold, in under five minutes
 
 faults: $(STAMP) ## every fault of the embedded target against every notebook; several minutes
 	@$(BIN)/python -m pytest -m campaign
+
+evidence-campaign: $(STAMP) ## secrets, kills, changes and hostile content against the archive; about an hour
+	@$(BIN)/python -m tests.campaigns
 
 bench: $(STAMP) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks

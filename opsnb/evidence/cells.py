@@ -18,7 +18,7 @@ from pygments import highlight  # type: ignore[import-untyped]
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
-from opsnb.evidence.safe import escape, json_in_html
+from opsnb.evidence.safe import escape, json_in_html, printable
 from opsnb.evidence.svg import figure_svg
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -26,6 +26,8 @@ BANNER_TAGS = {"papermill-error-cell-tag"}
 PARAMETER_TAGS = {"parameters", "injected-parameters"}
 NOT_RUN = "not run"
 LINES_SHOWN = 400
+LONGEST_LINE = 4_000
+LONGEST_CELL = 100_000
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _TAGS = (
@@ -95,7 +97,7 @@ def markdown(source: str) -> str:
 
 def own_html(html: str) -> str:
     """HTML made by `display`, cleaned: no style, script, address or handler is left, whatever a notebook's file was made to say."""
-    return str(_output_cleaner().clean(re.sub(r"^<style>[^<]*</style>", "", html)))
+    return str(_output_cleaner().clean(re.sub(r"^<style>[^<]*</style>", "", printable(html))))
 
 
 def chart_html(figure: Mapping[str, Any], *, live: bool) -> str:
@@ -105,10 +107,15 @@ def chart_html(figure: Mapping[str, Any], *, live: bool) -> str:
 
 
 def plain(text: str) -> str:
-    """Text of strangers, escaped, without terminal colours, at most 400 lines."""
-    lines = _ANSI.sub("", text).rstrip().splitlines()
+    """Text of strangers, escaped, without terminal colours, at most 400 lines of at most 4,000 characters."""
+    lines = [_cut(line) for line in _ANSI.sub("", text).rstrip().splitlines()]
     cut = f"\n… {len(lines) - LINES_SHOWN:,} more lines" if len(lines) > LINES_SHOWN else ""
     return f'<pre class="text">{escape(chr(10).join(lines[:LINES_SHOWN]) + cut)}</pre>'
+
+
+def _cut(text: str, longest: int = LONGEST_LINE) -> str:
+    """*text*, its end left out where it is too long for a page; the executed notebook beside the page has it whole."""
+    return text if len(text) <= longest else f"{text[:longest]} … {len(text) - longest:,} more characters"
 
 
 def _code_cell(cell: Any, seen: set[str], *, live: bool, journalled: bool) -> Cell:
@@ -119,7 +126,9 @@ def _code_cell(cell: Any, seen: set[str], *, live: bool, journalled: bool) -> Ce
         state = NOT_RUN
     if state == "running":
         state = "interrupted"
-    made = Cell("code", "", code=highlight(str(cell.source), PythonLexer(), HtmlFormatter(nowrap=True)), state=state)
+    made = Cell(
+        "code", "", code=highlight(printable(_cut(str(cell.source), LONGEST_CELL)), PythonLexer(), HtmlFormatter(nowrap=True)), state=state
+    )
     duration = run.get("duration")
     made.seconds = float(duration) if isinstance(duration, int | float) else None
     parts = []
@@ -158,7 +167,7 @@ def _error(output: Any) -> str:
     traceback = "\n".join(map(str, output.get("traceback", [])))
     unfolded = _ANSI.sub("", traceback).strip()
     more = "" if unfolded in ("", said) else f"<details><summary>Where it happened</summary>{plain(traceback)}</details>"
-    return f'<div class="stopped"><p><strong>The notebook stopped here.</strong> {escape(_ANSI.sub("", sentence))}</p>{more}</div>'
+    return f'<div class="stopped"><p><strong>The notebook stopped here.</strong> {escape(_cut(_ANSI.sub("", sentence)))}</p>{more}</div>'
 
 
 def _unique(html: str, seen: set[str]) -> str:
@@ -185,9 +194,9 @@ def _assignments(source: str) -> list[tuple[str, str]]:
     found = []
     for statement in body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name) and statement.value is not None:
-            found.append((statement.targets[0].id, ast.unparse(statement.value)))
+            found.append((statement.targets[0].id, _cut(ast.unparse(statement.value))))
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
-            found.append((statement.target.id, ast.unparse(statement.value)))
+            found.append((statement.target.id, _cut(ast.unparse(statement.value))))
     return found
 
 

@@ -36,6 +36,9 @@ class Shown:
     html: str
     text: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))  # a terminal obeys what a page only shows
+
     def _repr_html_(self) -> str:
         return f"{style()}{self.html}"
 

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from opsnb.evidence import display
+from opsnb.evidence.safe import in_template
 
 EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 """Hash of nothing: the chart library makes an empty style element and fills it by rules."""
@@ -65,6 +66,7 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("opsnb.evidence", "templates"),
         autoescape=True,
+        finalize=in_template,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -74,17 +74,30 @@ def printable(text: Any) -> str:
     return _BIDI.sub("\ufffd", _CONTROL.sub("\ufffd", str(text)))
 
 
+def in_template(value: Any) -> Any:
+    """For a template's ``finalize``: text of strangers `printable`, what is markup already as it is."""
+    return printable(value) if type(value) is str else value
+
+
 def escape(text: Any) -> str:
     """Text for an HTML element or a quoted attribute."""
     return html.escape(printable(text), quote=True)
 
 
 def json_in_html(value: Any) -> str:
-    """JSON for a ``<script type="application/json">``: no character in it can end the element."""
-    text = json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """JSON for a ``<script type="application/json">``: nothing in it can end the element, steer a terminal or turn a line around."""
+    text = json.dumps(_printable(jsonable(value)), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
         text = text.replace(character, code)
     return text
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(key): _printable(each) for key, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list) else value
 
 
 def slug(text: str) -> str:

@@ -29,6 +29,7 @@ from opsnb.execution.handover import Handover
 from opsnb.execution.journal import Journal
 from opsnb.execution.pulse import Pulse, memory_mb
 from opsnb.execution.reporting import ABOUT_PEOPLE
+from opsnb.execution.whole import keep_whole
 
 NOT_RUN = "not run"
 INTERRUPTED = "interrupted"
@@ -185,6 +186,7 @@ class JournalEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
         **kwargs: Any,
     ) -> Any:
         """Executes *nb*, journalling into the folder the output is written to."""
+        keep_whole(output_path)
         handover = Handover.beside(output_path)
         journal = Journal(handover.journal)
         manager = JournalManager(

@@ -29,10 +29,12 @@ def execute(order: dict[str, Any]) -> None:
 
     from opsnb.evidence import archive, deployments, signoff
     from opsnb.execution.reporting import publish
+    from opsnb.execution.whole import keep_whole
     from opsnb.runbook import PHASES
 
     folder = Path(order["folder"])
     reason = ""
+    keep_whole(folder / "notebook.ipynb")
     try:
         papermill.execute_notebook(
             order["notebook"],

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from opsnb.evidence import display, page
 from opsnb.evidence.display import seconds_text
 from opsnb.evidence.report import INDEX_NAME
-from opsnb.evidence.safe import printable, write_atomic
+from opsnb.evidence.safe import in_template, printable, write_atomic
 from opsnb.fleet.rollup import BETTER, NEW, SAME, WORSE, Rollup, Row, counts_text, to_dict
 from opsnb.fleet.store import RESULTS_NAME
 
@@ -75,7 +75,12 @@ def _shown(row: Row, phases: tuple[str, ...]) -> dict[str, Any]:
 def _environment() -> jinja2.Environment:
     loaders = [jinja2.PackageLoader("opsnb.fleet", "templates"), jinja2.PackageLoader("opsnb.evidence", "templates")]
     return jinja2.Environment(
-        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.ChoiceLoader(loaders),
+        autoescape=True,
+        finalize=in_template,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

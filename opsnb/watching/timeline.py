@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from opsnb.evidence import display, page
 from opsnb.evidence.results import REPORT_NAME
-from opsnb.evidence.safe import write_atomic
+from opsnb.evidence.safe import in_template, write_atomic
 from opsnb.verdicts import gate
 from opsnb.watching import show
 from opsnb.watching.service import Watch
@@ -107,6 +107,7 @@ def _templates() -> jinja2.Environment:
             [jinja2.PackageLoader("opsnb.watching", "templates"), jinja2.PackageLoader("opsnb.evidence", "templates")]
         ),
         autoescape=True,
+        finalize=in_template,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -21,7 +21,7 @@ from opsnb.facts import Facts
 from opsnb.verdicts import CheckResult, PhaseReport, Verdict
 
 NOW = datetime(2026, 1, 17, 22, 4, 5, tzinfo=UTC)
-HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><style>*{display:none}</style>"
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\"><style>*{display:none}</style>\x1b[31m\u202e"
 
 
 def results() -> list[CheckResult]:
@@ -44,7 +44,7 @@ def results() -> list[CheckResult]:
                     "1 of 17 tables is missing: public.soap_plan_medication.", "Apply the migrations of the release, then run this phase again.",
                     missing, "-- Postgres\nselect n.nspname, c.relname\nfrom pg_catalog.pg_class c", 0.042, 1, 0),
         CheckResult("schema.columns_present", "Every column of the release exists", ("S5-1",), Verdict.PASS,
-                    "All 143 columns are there.", "Apply the migrations.", None, "-- Postgres\nselect 1", 0.03, 0, 0),
+                    f"All 143 columns are there. {HOSTILE}", "Apply the migrations.", None, "-- Postgres\nselect 1", 0.03, 0, 0),
         CheckResult("errors.rate", "Fewer than 1 % of calls fail", ("POST-3.1",), Verdict.INCONCLUSIVE,
                     "9 errors in 318 calls: between 1.5 % and 4.9 %; 212 more calls would decide.", "Wait for traffic, then run this phase again.",
                     errors, "-- logs\nselect count(*) from logs where id = '<b>'", 1.3, 0.0283, 0.01),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from opsnb.errors import SourceTimeout
 from opsnb.evidence import cells, display, tables
-from opsnb.evidence.safe import json_in_html
+from opsnb.evidence.safe import json_in_html, printable
 from opsnb.facts import Facts
 from opsnb.verdicts import CheckResult, PhaseReport, Verdict
 
@@ -47,10 +47,10 @@ def test_a_card_says_everything(judged: CheckResult) -> None:
     shown = display.result_card(judged)
     parsed = _Tags(shown.html)
     assert parsed.open == []
-    for said in (str(judged.verdict).replace("_", " "), judged.id, judged.title, judged.summary, *judged.items):
+    for said in (str(judged.verdict).replace("_", " "), judged.id, judged.title, printable(judged.summary), *judged.items):
         assert said in parsed.text
     assert ("What to do:" in parsed.text) == (judged.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE))
-    assert judged.summary in shown.text and judged.id in str(shown)
+    assert printable(judged.summary) in shown.text and judged.id in str(shown)
     assert set(shown._repr_mimebundle_()) == {"text/html", "text/plain"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from opsnb.errors import UsageError
-from opsnb.evidence import cells, display, index, page, report, results, seal, signoff, state
+from opsnb.evidence import cells, display, index, page, report, results, safe, seal, signoff, state
 from opsnb.verdicts import Verdict
 
 GOOD = [result for result in sample.results() if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)]
@@ -59,9 +59,16 @@ def test_hostile_text_stays_text(html: str) -> None:
     assert "<script>document" not in body and "<img" not in body and "onerror=&quot;" in body
     assert not re.search(r"<[^>]+ (?:on[a-z]+|style)=", body)
     assert "javascript:" not in body
+    assert "\x1b" not in html and "\u202e" not in html and html.count("\ufffd") > 5
     assert "only this text" in body
     assert len(re.findall(r"<script(?: src=\"\.\./\.\./plotly\.min\.js\" defer)?>", body)) == 2
     assert body.count('<script type="application/json">') == body.count("</script>") - 2 == 4
+
+
+def test_what_is_too_long_for_a_page_is_cut_and_said() -> None:
+    shown = cells.plain("short\n" + "A" * 10_000_000)
+    assert len(shown) < 5_000 and "9,996,000 more characters" in shown and "short" in shown
+    assert "400 lines" not in shown and "600 more lines" in cells.plain("x\n" * 1_000)
 
 
 def test_a_page_names_its_policy_and_loads_nothing_from_outside(html: str) -> None:
@@ -220,7 +227,7 @@ def test_the_signoff_is_one_file(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "<script src" not in text and "plotly.min.js" not in text and outside(text) == []
     assert text.count('<svg class="chart-svg"') == 4
-    assert all(result.summary.split(":")[0] in text for result in sample.results())
+    assert all(safe.escape(result.summary.split(":")[0]) in text for result in sample.results())
     for name, digest in ((each.name, each.sha256) for each in seal.digests(folder) if each.name != "report.html"):
         assert name in text and digest in text
     assert "Name and role" in text and "○ not run" in text

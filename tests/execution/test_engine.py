@@ -142,3 +142,17 @@ def test_a_journal_lost_to_kill_minus_9_still_says_what_ran(tmp_path: Path) -> N
         process.kill()
         process.communicate()
     assert [line["event"] for line in journal(notebook)] == ["notebook_start", "cell_start", "cell_end", "cell_start"]
+
+
+def test_the_output_is_whole_at_any_moment(tmp_path: Path) -> None:
+    """papermill writes it after every cell, and may be killed while it does: whoever reads meanwhile finds a notebook, every time."""
+    tiny = write_notebook(tmp_path / "tiny.ipynb", *(f"print('{number}' * 200_000)" for number in range(12)))
+    running = started(tiny)
+    read = 0
+    while running.poll() is None:
+        if output(tiny).is_file():
+            json.loads(output(tiny).read_text(encoding="utf-8"))
+            read += 1
+    told, _ = running.communicate()
+    assert running.returncode == 0 and read > 20, told
+    assert not list(tmp_path.glob("*.tmp"))
