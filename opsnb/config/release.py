@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from opsnb.config.alerts import Alerts
+from opsnb.config.answers import wrong_schema
 from opsnb.config.journey import JourneySpec
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
@@ -23,10 +24,17 @@ class Request(Model):
 
 
 class Response(Model):
-    """What a good answer looks like: status, and the JSON type of every field that must be there."""
+    """What a good answer looks like: status, and the JSON Schema (draft 2020-12) of its body, here or in a file beside the release."""
 
     status: Count = 200
-    fields: dict[str, Literal["boolean", "string", "number", "object", "array", "null", "any"]] = Field(default_factory=dict)
+    json_schema: dict[str, Any] | None = None
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _judges(cls, schema: Any) -> Any:
+        if schema is not None and (expected := wrong_schema(schema)):
+            raise ValueError(expected)
+        return schema
 
 
 class FunctionSpec(Model):
