@@ -49,12 +49,25 @@ class FunctionSpec(Model):
 
 
 class Variables(Model):
-    """The functions' environment variables, by name; `injected` are set by the platform, `public_values` may be known to all."""
+    """The functions' environment variables, by name; `injected` are set by the platform, `public_values` may be known to all.
+
+    `differ`: those whose value must be another one in every environment (keys, tokens), compared where an environment names `differs_from`.
+    """
 
     required: tuple[str, ...] = ()
     injected: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     public_values: dict[str, str] = Field(default_factory=dict)
+    differ: tuple[str, ...] = ()
+
+    @field_validator("differ")
+    @classmethod
+    def _are_set_and_secret(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = {*info.data.get("required", ()), *info.data.get("optional", ())}
+        known -= {*info.data.get("injected", ()), *info.data.get("public_values", ())}
+        if unknown := sorted(set(names) - known):
+            raise ValueError(f"names of required or optional that are neither injected nor public; {unknown[0]} is none")
+        return names
 
     @field_validator("public_values")
     @classmethod

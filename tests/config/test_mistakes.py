@@ -146,6 +146,12 @@ WRONG = {
         "method: PSOT\n      body: { soap",
         "update-patient-medical-record.request.method = 'PSOT': expected 'GET', 'POST'",
     ),
+    "a public value that must differ": (
+        RELEASE,
+        "differ: [FIREBASE_ADMIN_KEY]",
+        "differ: [AWS_REGION]",
+        "variables.differ: expected names of required or optional that are neither injected nor public; AWS_REGION is none",
+    ),
     "a JSON type that is none": (
         RELEASE,
         "hasHistory: { type: boolean }",
