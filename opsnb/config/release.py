@@ -78,6 +78,24 @@ class Variables(Model):
         return values
 
 
+class OpenehrRule(Model):
+    """The openEHR server the functions talk to is asked (GET *path*): its answer has one of *statuses*; *variable* holds its address.
+
+    It is asked without credentials: an answer that asks for them is reached all the same.
+    """
+
+    variable: str
+    path: str = ""
+    statuses: Annotated[tuple[Count, ...], Field(min_length=1)] = (200, 401, 403)
+
+
+class AwsRule(Model):
+    """The role of AWS that *variable* holds: judged by its shape, looked up (get_role), or assumed with the operator's credentials."""
+
+    variable: str
+    ask: Literal["shape", "get_role", "assume_role"] = "get_role"
+
+
 class Links(Model):
     """Folders of the project, relative to its root, and further documents by name."""
 
@@ -187,6 +205,8 @@ class Release(Model):
     acceptable_failures: tuple[str, ...] = ()
     identity: IdentitySpec | None = None
     variables: Variables = Variables()
+    openehr: OpenehrRule | None = None
+    aws: AwsRule | None = None
     cleanup: Cleanup = Cleanup()
     record: RecordSpec | None = None
     usage: tuple[UseSpec, ...] = ()
@@ -201,6 +221,14 @@ class Release(Model):
     journey: JourneySpec | None = None
     key_events: tuple[str, ...] = ()
     services: tuple[str, ...] = ("db", "rest")
+
+    @field_validator("openehr", "aws")
+    @classmethod
+    def _of_a_variable(cls, rule: OpenehrRule | AwsRule | None, info: ValidationInfo) -> OpenehrRule | AwsRule | None:
+        variables = info.data.get("variables")
+        if rule is not None and variables is not None and rule.variable not in (*variables.required, *variables.optional):
+            raise ValueError(f"a variable that stands in variables.required or optional; {rule.variable} does not")
+        return rule
 
     @field_validator("monitoring")
     @classmethod

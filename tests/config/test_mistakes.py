@@ -146,6 +146,12 @@ WRONG = {
         "method: PSOT\n      body: { soap",
         "update-patient-medical-record.request.method = 'PSOT': expected 'GET', 'POST'",
     ),
+    "a system whose variable is not listed": (
+        RELEASE,
+        "  variable: OPENEHR_URL",
+        "  variable: EHR_URL",
+        "openehr: expected a variable that stands in variables.required or optional; EHR_URL does not",
+    ),
     "a public value that must differ": (
         RELEASE,
         "differ: [FIREBASE_ADMIN_KEY]",
