@@ -31,6 +31,7 @@ from opsnb.checks import (
     schema,
     snapshot,
     storage,
+    upkeep,
     usage,
     window,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "schema",
     "snapshot",
     "storage",
+    "upkeep",
     "usage",
     "window",
 ]

@@ -1,0 +1,95 @@
+"""How the server keeps itself: deadlocks and its cache. Tables in: `counters` of opsnb/sql/postgres.
+
+Counters are compared with a first reading, archived by the snapshot: since when a server counts says nothing about a deployment.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from opsnb.checks.tables import counted, findings, known
+from opsnb.errors import SourceNonsense
+from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
+
+MINIMUM_BLOCKS = 1_000
+"""Fewer blocks asked for since the first reading say nothing about the cache."""
+_COUNTERS = ("deadlocks", "blocks_hit", "blocks_read")
+_COUNTED = ("counter", "then", "now", "since")
+
+
+@check(
+    "health.deadlocks",
+    title="No deadlock since the deployment began",
+    items=(),
+    fix="The server's log has both statements of each deadlock: let both take their locks in the same order.",
+    empty="ERROR: the server gave no counters.",
+)
+def deadlocks(counters: pd.DataFrame, first: pd.DataFrame, *, limit: float) -> Outcome:
+    """No more than *limit* deadlocks since the first reading. Tables: `counters` now, and as archived by the snapshot (may be empty).
+
+    INCONCLUSIVE: no first reading, or the server was restarted or its counters reset since, so that some may be missing.
+    """
+    told, why = _since(counters, first)
+    if told is None:
+        return why
+    count = int(told["deadlocks"])
+    details: dict[str, Any] = {"table": told["table"], "measured": count, "limit": limit}
+    since = f"since {told['since']}"
+    if count > limit:
+        return failed(f"{counted(count, 'deadlock')} {since}, limit {limit:g}.", **details)
+    if told["lost"]:
+        sentence = f"{counted(count, 'deadlock')} {since}; the server was restarted, or its counters reset, and may have lost some."
+        return inconclusive(sentence, **details)
+    return passed(f"{counted(count, 'deadlock')} {since}, limit {limit:g}.", **details)
+
+
+@check(
+    "health.cache",
+    title="The database is read from its cache",
+    items=(),
+    fix="Look for a statement that scans what it used to find by an index; then at shared_buffers against the size of what is read.",
+    empty="ERROR: the server gave no counters.",
+)
+def cache(counters: pd.DataFrame, first: pd.DataFrame, *, limit_share: float, minimum: int = MINIMUM_BLOCKS) -> Outcome:
+    """At least *limit_share* of the blocks asked for since the first reading were in the cache. Tables: as `health.deadlocks`.
+
+    INCONCLUSIVE: no first reading, or fewer than *minimum* blocks.
+    """
+    told, why = _since(counters, first)
+    if told is None:
+        return why
+    hit, read = int(told["blocks_hit"]), int(told["blocks_read"])
+    details: dict[str, Any] = {"table": told["table"], "limit": limit_share}
+    if hit + read < minimum:
+        return inconclusive(f"{hit + read:,} blocks since {told['since']}; {minimum:,} are needed to judge the cache.", **details)
+    share = hit / (hit + read)
+    sentence = f"{share:.1%} of {hit + read:,} blocks since {told['since']} were in the cache, at least {limit_share:.0%} expected."
+    verdict = passed if share >= limit_share else failed
+    return verdict(sentence, measured=round(share, 4), **details)
+
+
+def _since(counters: pd.DataFrame, first: pd.DataFrame) -> tuple[dict[str, Any], Outcome] | tuple[None, Outcome]:
+    """What was counted since the first reading; None, with the outcome, where that cannot be said."""
+    if counters.empty:
+        return None, unmeasured("The server gave no counters.")
+    now = known(counters, "database", "counted", "counting_since", "read_at", *_COUNTERS).iloc[0]
+    if not now["counted"]:
+        return None, inconclusive("The server does not count (track_counts is off).")
+    if first.empty:
+        why = "No first reading of this deployment to compare with: run the snapshot phase before the deployment."
+        return None, inconclusive(why)
+    then = known(first, "database", "counting_since", "read_at", *_COUNTERS).iloc[0]
+    if then["database"] != now["database"]:
+        return None, inconclusive("The first reading is another database's: it says nothing about this one.")
+    if any(reading[name] < 0 for name in _COUNTERS for reading in (now, then)):
+        raise SourceNonsense("a counter of the server is below zero")
+    begun, read = pd.to_datetime(now["counting_since"], utc=True), pd.to_datetime(then["read_at"], utc=True)
+    reset = any(now[name] < then[name] for name in _COUNTERS)
+    since = begun if reset else read
+    rows = [{"counter": name, "then": 0 if reset else int(then[name]), "now": int(now[name]), "since": since} for name in _COUNTERS]
+    grown = {row["counter"]: row["now"] - row["then"] for row in rows}
+    # without a drop a restart may still have lost some: what is counted is then the least there were
+    told = {**grown, "lost": bool(reset or begun > read), "since": f"{since:%Y-%m-%d %H:%M} UTC", "table": findings(rows, _COUNTED)}
+    return told, passed("")

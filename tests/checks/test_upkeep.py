@@ -1,0 +1,150 @@
+"""How the server keeps itself, on real servers: each thing is broken, found, mended and passed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+from clusters import bare
+from psycopg.rows import dict_row
+
+from opsnb.checks import upkeep
+from opsnb.verdicts import CheckResult
+
+STATEMENTS = resources.files("opsnb") / "sql" / "postgres"
+
+
+@pytest.fixture(params=[15, 18])
+def dsn(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of its own on a server of each version."""
+    with bare(request.param).fresh() as made:
+        yield made
+
+
+def ask(dsn: str, name: str, **params: Any) -> pd.DataFrame:
+    """What a statement answers a new session: one that is open keeps the statistics it saw first."""
+    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+        cursor = connection.execute((STATEMENTS / f"{name}.sql").read_bytes(), params or None)
+        return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description or ()])
+
+
+def until(judge: Callable[[], CheckResult], verdict: str) -> CheckResult:
+    """The result once it is *verdict*: sessions report what they counted a moment later, so it is asked again for a while."""
+    deadline = time.monotonic() + 20
+    while str((result := judge()).verdict) != verdict and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert str(result.verdict) == verdict, result.summary
+    return result
+
+
+def deadlock(dsn: str) -> None:
+    """Two transactions that each wait for the other's row; the server ends one of them."""
+    first, second = psycopg.connect(dsn), psycopg.connect(dsn)
+    with first, second:
+        for connection in (first, second):
+            connection.execute("set deadlock_timeout = '50ms'")
+        first.execute("update pair set at = 1 where id = 1")
+        second.execute("update pair set at = 1 where id = 2")
+
+        def cross() -> None:
+            with suppress(psycopg.errors.DeadlockDetected):
+                second.execute("update pair set at = 2 where id = 1")
+            second.rollback()
+
+        other = threading.Thread(target=cross)
+        other.start()
+        with suppress(psycopg.errors.DeadlockDetected):
+            first.execute("update pair set at = 2 where id = 2")
+        first.rollback()
+        other.join()
+
+
+def test_a_deadlock_since_the_first_reading(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table pair (id integer primary key, at integer)")
+        connection.execute("insert into pair values (1, 0), (2, 0)")
+    first = ask(dsn, "counters")
+
+    def judge() -> CheckResult:
+        return upkeep.deadlocks(ask(dsn, "counters"), first, limit=0)
+
+    assert str(judge().verdict) == "PASS"
+    deadlock(dsn)
+    found = until(judge, "FAIL")
+    assert (found.measured, found.limit) == (1, 0)
+    assert found.summary.startswith("1 deadlock since 20")
+    assert str(upkeep.deadlocks(ask(dsn, "counters"), first, limit=1).verdict) == "PASS"
+    # a new first reading: what was before the deployment is not its fault
+    first = ask(dsn, "counters")
+    assert str(judge().verdict) == "PASS"
+
+
+def test_counters_that_were_reset_are_not_passed(dsn: str) -> None:
+    """None is missing for certain only where the server counted all the time."""
+    first = ask(dsn, "counters")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select pg_stat_reset()")
+    found = until(lambda: upkeep.deadlocks(ask(dsn, "counters"), first, limit=0), "INCONCLUSIVE")
+    assert "may have lost some" in found.summary
+    reset = ask(dsn, "counters")
+    assert str(upkeep.deadlocks(reset.assign(deadlocks=2), first, limit=0).verdict) == "FAIL"
+
+
+def test_reads_that_miss_the_cache(dsn: str) -> None:
+    """A table larger than the cache may give to one scan is read from outside it every time; a small one is not."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create unlogged table large as select n, repeat('x', 900) as text from generate_series(1, 40000) as n")
+        connection.execute("create table small as select n from generate_series(1, 1000) as n")
+    first = ask(dsn, "counters")
+
+    def judge() -> CheckResult:
+        return upkeep.cache(ask(dsn, "counters"), first, limit_share=0.9)
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("set max_parallel_workers_per_gather = 0")
+        for _ in range(4):
+            connection.execute("select count(text) from large")
+    found = until(judge, "FAIL")
+    assert found.measured is not None
+    assert float(found.measured) < 0.9
+    first = ask(dsn, "counters")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for _ in range(400):
+            connection.execute("select count(n) from small")
+    assert until(judge, "PASS").measured is not None
+
+
+def reading(**changes: Any) -> pd.DataFrame:
+    at = pd.Timestamp("2026-11-23 10:00", tz="UTC")
+    whole = {"database": "d", "deadlocks": 5, "blocks_hit": 10_000, "blocks_read": 100, "counted": True}
+    return pd.DataFrame([{**whole, "counting_since": at, "read_at": at + pd.Timedelta(hours=1), **changes}])
+
+
+@pytest.mark.parametrize(
+    ("now", "first", "verdicts"),
+    [
+        (reading(deadlocks=5, blocks_hit=30_000), reading(), ("PASS", "PASS")),
+        (reading(deadlocks=6, blocks_hit=30_000), reading(), ("FAIL", "PASS")),
+        (reading(deadlocks=5, blocks_hit=10_000, blocks_read=9_000), reading(), ("PASS", "FAIL")),
+        (reading(), reading(), ("PASS", "INCONCLUSIVE")),  # too few blocks
+        (reading(), pd.DataFrame(), ("INCONCLUSIVE", "INCONCLUSIVE")),
+        (reading(), reading(database="other"), ("INCONCLUSIVE", "INCONCLUSIVE")),
+        (reading(counted=False), reading(), ("INCONCLUSIVE", "INCONCLUSIVE")),
+        (reading(deadlocks=0, blocks_hit=2_000), reading(), ("INCONCLUSIVE", "PASS")),  # reset
+        (reading(deadlocks=1, blocks_hit=2_000), reading(), ("FAIL", "PASS")),
+        (reading(counting_since=pd.Timestamp("2026-11-23 12:00", tz="UTC"), blocks_hit=30_000), reading(), ("INCONCLUSIVE", "PASS")),
+        (pd.DataFrame(), reading(), ("ERROR", "ERROR")),
+        (reading(deadlocks=-1), reading(deadlocks=-1), ("ERROR", "ERROR")),
+        (reading(deadlocks=None), reading(), ("ERROR", "ERROR")),
+    ],
+)
+def test_what_the_counters_prove(now: pd.DataFrame, first: pd.DataFrame, verdicts: tuple[str, str]) -> None:
+    found = upkeep.deadlocks(now, first, limit=0), upkeep.cache(now, first, limit_share=0.9)
+    assert tuple(str(result.verdict) for result in found) == verdicts, [result.summary for result in found]
