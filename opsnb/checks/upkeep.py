@@ -1,4 +1,4 @@
-"""How the server keeps itself: deadlocks and its cache. Tables in: `counters` of opsnb/sql/postgres.
+"""How the server keeps itself: deadlocks, cache, autovacuum. Tables in: `counters` and `vacuum_state` of opsnb/sql/postgres.
 
 Counters are compared with a first reading, archived by the snapshot: since when a server counts says nothing about a deployment.
 """
@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from opsnb.checks.tables import counted, findings, known
+from opsnb.checks.tables import counted, findings, known, some
 from opsnb.errors import SourceNonsense
-from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured
+from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
 MINIMUM_BLOCKS = 1_000
 """Fewer blocks asked for since the first reading say nothing about the cache."""
 _COUNTERS = ("deadlocks", "blocks_hit", "blocks_read")
 _COUNTED = ("counter", "then", "now", "since")
+_VACUUMED = ("severity", "object", "dead_rows", "threshold", "last_vacuum", "finding")
 
 
 @check(
@@ -68,6 +69,60 @@ def cache(counters: pd.DataFrame, first: pd.DataFrame, *, limit_share: float, mi
     sentence = f"{share:.1%} of {hit + read:,} blocks since {told['since']} were in the cache, at least {limit_share:.0%} expected."
     verdict = passed if share >= limit_share else failed
     return verdict(sentence, measured=round(share, 4), **details)
+
+
+@check(
+    "health.autovacuum",
+    title="Autovacuum keeps up",
+    items=(),
+    fix="After a large change wait a minute and run this again. Then vacuum (analyze) the table, and mend what keeps autovacuum from it: "
+    "its settings, a lock held for long, more tables than its workers can serve.",
+    empty="INCONCLUSIVE: the schemas have no table.",
+)
+def autovacuum(state: pd.DataFrame, *, grace_s: float = 300) -> Outcome:
+    """No table has more dead rows than its threshold without ever having been vacuumed. Tables: `vacuum_state`.
+
+    FAIL: such a table, one for which autovacuum is switched off, or a server on which it is, or does not count. WARN: vacuumed before,
+    and twice over its threshold again. INCONCLUSIVE: the server has counted for less than *grace_s*, so that none could have come yet.
+    """
+    if state.empty:
+        return inconclusive("The schemas have no table.")
+    known(state, "schema", "name", "dead_rows", "threshold", "enabled", "autovacuum", "counted", "counting_since", "read_at")
+    rows = [_vacuumed(row, grace_s) for row in state.to_dict("records")]
+    table = findings(rows, _VACUUMED, worst_first=("error", "unmeasured", "warning", "note"))
+    found = {severity: [row["object"] for row in rows if row["severity"] == severity] for severity in ("error", "unmeasured", "warning")}
+    details: dict[str, Any] = {"table": table, "measured": len(found["error"]), "limit": 0}
+    of = counted(len(rows), "table")
+    server = state.iloc[0]
+    if not server["counted"] or not server["autovacuum"]:
+        setting = "autovacuum" if server["counted"] else "track_counts"
+        return failed(f"The server does not vacuum by itself ({setting} is off).", **details)
+    if found["error"]:
+        first = table.iloc[0]
+        return failed(f"{len(found['error'])} of {of} left to themselves: {first['object']}: {first['finding']}.", **details)
+    if found["unmeasured"]:
+        return inconclusive(f"The server counts since less than {grace_s:g} s; ask again for {some(found['unmeasured'])}.", **details)
+    if found["warning"]:
+        return warned(f"{len(found['warning'])} of {of} fall behind: {some(found['warning'])}.", **details)
+    dead = int(sum(row["dead_rows"] for row in rows))
+    return passed(f"None of {of} waits for a vacuum that never came; {counted(dead, 'dead row')} in all.", **details)
+
+
+def _vacuumed(row: dict[Any, Any], grace_s: float) -> dict[str, Any]:
+    dead, threshold, last = int(row["dead_rows"]), float(row["threshold"]), row["last_vacuum"]
+    counting = (pd.to_datetime(row["read_at"], utc=True) - pd.to_datetime(row["counting_since"], utc=True)).total_seconds()
+    severity, finding = "note", "below its threshold"
+    if dead > threshold and not row["enabled"]:
+        severity, finding = "error", "over its threshold, and autovacuum is switched off for it"
+    elif dead > threshold and pd.isna(last):
+        severity = "error" if counting >= grace_s else "unmeasured"
+        finding = "over its threshold, and never vacuumed since the server counts"
+    elif dead > 2 * threshold:
+        severity, finding = "warning", "vacuumed before, and twice over its threshold again"
+    elif dead > threshold:
+        finding = "over its threshold: autovacuum is due"
+    told = {"dead_rows": dead, "threshold": round(threshold), "last_vacuum": last, "finding": finding}
+    return {"severity": severity, "object": f"{row['schema']}.{row['name']}", **told}
 
 
 def _since(counters: pd.DataFrame, first: pd.DataFrame) -> tuple[dict[str, Any], Outcome] | tuple[None, Outcome]:

@@ -121,6 +121,60 @@ def test_reads_that_miss_the_cache(dsn: str) -> None:
     assert until(judge, "PASS").measured is not None
 
 
+def test_dead_rows_that_no_vacuum_came_for(dsn: str) -> None:
+    """Over the threshold while a lock keeps autovacuum away; a vacuum mends it."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create schema clinic")
+        connection.execute("create table clinic.notes (id integer primary key, text text)")
+        connection.execute("create table clinic.quiet (id integer) with (autovacuum_vacuum_threshold = 5000)")
+        connection.execute("insert into clinic.notes select n, 'x' from generate_series(1, 1000) as n")
+
+    def judge(grace_s: float = 0) -> CheckResult:
+        return upkeep.autovacuum(ask(dsn, "vacuum_state", schemas=["clinic"]), grace_s=grace_s)
+
+    assert str(judge().verdict) == "PASS"
+    with psycopg.connect(dsn) as holder:
+        holder.execute("lock table clinic.notes in share update exclusive mode")
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("update clinic.notes set text = 'y'")
+            connection.execute("insert into clinic.quiet select n from generate_series(1, 1000) as n")
+            connection.execute("delete from clinic.quiet")
+        found = until(judge, "FAIL")
+        assert (
+            found.summary
+            == "1 of 2 tables left to themselves: clinic.notes: over its threshold, and never vacuumed since the server counts."
+        )
+        assert str(judge(grace_s=10**9).verdict) == "INCONCLUSIVE"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("vacuum clinic.notes")
+    until(judge, "PASS")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("alter table clinic.notes set (autovacuum_enabled = off)")
+        connection.execute("update clinic.notes set text = 'z'")
+    found = until(judge, "FAIL")
+    assert "autovacuum is switched off for it" in found.summary
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("alter table clinic.notes reset (autovacuum_enabled)")
+        connection.execute("vacuum clinic.notes")
+    until(judge, "PASS")
+
+
+def test_a_server_that_does_not_vacuum(dsn: str) -> None:
+    """Not on the server, not counting, and a table that falls behind although it was vacuumed."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table notes (id integer)")
+    state = ask(dsn, "vacuum_state", schemas=["public"])
+    assert str(upkeep.autovacuum(state).verdict) == "PASS"
+    assert upkeep.autovacuum(state.assign(autovacuum=False)).summary == "The server does not vacuum by itself (autovacuum is off)."
+    assert upkeep.autovacuum(state.assign(counted=False)).summary == "The server does not vacuum by itself (track_counts is off)."
+    vacuumed = state.assign(last_vacuum=state["read_at"])
+    assert str(upkeep.autovacuum(vacuumed.assign(dead_rows=51), grace_s=0).verdict) == "PASS"
+    assert str(upkeep.autovacuum(vacuumed.assign(dead_rows=500), grace_s=0).verdict) == "WARN"
+    assert str(upkeep.autovacuum(state.assign(dead_rows=51), grace_s=0).verdict) == "FAIL"
+    assert str(upkeep.autovacuum(state[:0]).verdict) == "INCONCLUSIVE"
+    assert str(upkeep.autovacuum(state.assign(dead_rows=None)).verdict) == "ERROR"
+
+
 def reading(**changes: Any) -> pd.DataFrame:
     at = pd.Timestamp("2026-11-23 10:00", tz="UTC")
     whole = {"database": "d", "deadlocks": 5, "blocks_hit": 10_000, "blocks_read": 100, "counted": True}

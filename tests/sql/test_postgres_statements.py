@@ -40,6 +40,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "indexes": {"schemas": SCHEMAS},
     "migrations": {},
     "counters": {},
+    "vacuum_state": {"schemas": SCHEMAS},
     "transaction_ids": {},
     "schema_sequences": {"schemas": SCHEMAS},
     "bodies_routines": {"schemas": SCHEMAS},
