@@ -1,4 +1,4 @@
-"""How the server keeps itself: deadlocks, cache, autovacuum. Tables in: `counters` and `vacuum_state` of opsnb/sql/postgres.
+"""How the server keeps itself: deadlocks, cache, autovacuum, bloat. Tables in: `counters`, `vacuum_state`, `bloat` of opsnb/sql/postgres.
 
 Counters are compared with a first reading, archived by the snapshot: since when a server counts says nothing about a deployment.
 """
@@ -9,14 +9,20 @@ from typing import Any
 
 import pandas as pd
 
+from opsnb.checks.storage import MB
 from opsnb.checks.tables import counted, findings, known, some
 from opsnb.errors import SourceNonsense
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasured, warned
 
 MINIMUM_BLOCKS = 1_000
 """Fewer blocks asked for since the first reading say nothing about the cache."""
+STALE_SHARE = 0.1
+"""Changed rows beyond this share of a table make its statistics too old for an estimate."""
+MATTERS_MB = 10.0
+"""A smaller table costs nothing, however empty its pages are."""
 _COUNTERS = ("deadlocks", "blocks_hit", "blocks_read")
 _COUNTED = ("counter", "then", "now", "since")
+_BLOATED = ("severity", "object", "heap_mb", "wasted_share", "trust")
 _VACUUMED = ("severity", "object", "dead_rows", "threshold", "last_vacuum", "finding")
 
 
@@ -123,6 +129,63 @@ def _vacuumed(row: dict[Any, Any], grace_s: float) -> dict[str, Any]:
         finding = "over its threshold: autovacuum is due"
     told = {"dead_rows": dead, "threshold": round(threshold), "last_vacuum": last, "finding": finding}
     return {"severity": severity, "object": f"{row['schema']}.{row['name']}", **told}
+
+
+@check(
+    "health.bloat",
+    title="Tables are not much larger than their rows",
+    items=(),
+    fix="Unknown: analyze the table, or let the reading role see its statistics. Large: find what kept vacuum away, then pg_repack; "
+    "vacuum (full) locks the table for as long as it takes.",
+    empty="INCONCLUSIVE: the schemas have no table.",
+)
+def bloat(tables: pd.DataFrame, *, limit_share: float, matters_mb: float = MATTERS_MB) -> Outcome:
+    """No table of *matters_mb* or more wastes over *limit_share* of its pages, as far as that can be estimated. Tables: `bloat`.
+
+    INCONCLUSIVE: a table's estimate cannot be trusted, since its statistics are missing, not visible to this role, or older than a tenth
+    of its rows. WARN: over the limit; an estimate alone stops no deployment. Indexes, and what is stored out of line, are not looked at.
+    """
+    if tables.empty:
+        return inconclusive("The schemas have no table.")
+    known(tables, "schema", "name", "heap_bytes", "expected_bytes", "estimated_rows", "columns", "columns_seen", "changed_rows")
+    rows = [_wasted(row, limit_share) for row in tables.to_dict("records") if row["heap_bytes"] >= matters_mb * MB]
+    table = findings(rows, _BLOATED, worst_first=("unmeasured", "warning", "note"))
+    unknown = [f"{row['object']} ({row['trust']})" for row in rows if row["severity"] == "unmeasured"]
+    over = [f"{row['object']} ({row['wasted_share']:.0%})" for row in rows if row["severity"] == "warning"]
+    details: dict[str, Any] = {"table": table, "measured": len(over), "limit": limit_share}
+    of = f"{counted(len(rows), 'table')} of {matters_mb:g} MB or more"
+    large = f" Over the limit of {limit_share:.0%}: {some(over)}." if over else ""
+    if unknown:
+        return inconclusive(f"How much {len(unknown)} of {of} waste is unknown: {some(unknown)}.{large}", **details)
+    if over:
+        return warned(f"{len(over)} of {of} by their statistics waste over {limit_share:.0%}: {some(over)}.", **details)
+    if not rows:
+        return passed(f"None of {counted(len(tables), 'table')} is as large as {matters_mb:g} MB, where bloat begins to matter.", **details)
+    return passed(f"None of {of} wastes over {limit_share:.0%}, by statistics that can be trusted.", **details)
+
+
+def _wasted(row: dict[Any, Any], limit_share: float) -> dict[str, Any]:
+    trust = _trust(row)
+    told = {"object": f"{row['schema']}.{row['name']}", "heap_mb": round(row["heap_bytes"] / MB, 1), "trust": trust}
+    if trust.startswith("unknown"):
+        return {**told, "severity": "unmeasured", "wasted_share": None}
+    share = max(0.0, 1 - row["expected_bytes"] / row["heap_bytes"])
+    return {**told, "severity": "warning" if share > limit_share else "note", "wasted_share": round(share, 3)}
+
+
+def _trust(row: dict[Any, Any]) -> str:
+    """How far the estimate can be trusted, and why not."""
+    rows, changed, unseen = int(row["estimated_rows"]), int(row["changed_rows"]), int(row["columns"]) - int(row["columns_seen"])
+    if rows < 0:
+        return "unknown: never analysed"
+    if pd.isna(row["last_analyze"]):
+        return "unknown: nobody knows how old its statistics are"
+    # a table that was empty when it was analysed has statistics of no column
+    if unseen and rows > 0:
+        return f"unknown: the statistics of {counted(unseen, 'column')} are missing, or not visible to this role"
+    if changed > STALE_SHARE * max(rows, 1):
+        return f"unknown: {changed:,} rows changed since its statistics of {rows:,}"
+    return f"good: {changed:,} rows changed since its statistics of {rows:,}"
 
 
 def _since(counters: pd.DataFrame, first: pd.DataFrame) -> tuple[dict[str, Any], Outcome] | tuple[None, Outcome]:

@@ -175,6 +175,66 @@ def test_a_server_that_does_not_vacuum(dsn: str) -> None:
     assert str(upkeep.autovacuum(state.assign(dead_rows=None)).verdict) == "ERROR"
 
 
+def test_pages_that_hold_little(dsn: str) -> None:
+    """Full, emptied by three quarters, written anew: the estimate follows, and is near the truth while its statistics are."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create schema clinic")
+        connection.execute("create table clinic.notes (id bigint, at timestamptz, text text, gone text) with (autovacuum_enabled = off)")
+        connection.execute("insert into clinic.notes select n, now(), repeat('x', 200 + n % 100), null from generate_series(1, 20000) as n")
+
+    def judge() -> CheckResult:
+        return upkeep.bloat(ask(dsn, "bloat", schemas=["clinic"]), limit_share=0.5, matters_mb=1)
+
+    def change(*statements: str) -> None:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    assert "unknown: never analysed" in judge().summary
+    change("analyze clinic.notes")
+    full = until(judge, "PASS")
+    row = ask(dsn, "bloat", schemas=["clinic"]).iloc[0]
+    assert 0.9 < row["expected_bytes"] / row["heap_bytes"] < 1.1
+    assert full.table is not None
+    assert full.table.iloc[0]["trust"] == "good: 0 rows changed since its statistics of 20,000"
+    change("delete from clinic.notes where id % 4 > 0")
+    stale = until(judge, "INCONCLUSIVE")
+    assert "15,000 rows changed since its statistics of 20,000" in stale.summary
+    change("vacuum (analyze) clinic.notes")
+    empty = until(judge, "WARN")
+    assert "clinic.notes (75%)" in empty.summary or "clinic.notes (74%)" in empty.summary, empty.summary
+    change("vacuum (full, analyze) clinic.notes")
+    assert until(judge, "PASS").table is not None
+
+
+def test_statistics_that_are_not_visible(dsn: str) -> None:
+    """A role that may not read a column sees no statistics of it: unknown, not small."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("create table notes (id bigint, text text) with (autovacuum_enabled = off)")
+        connection.execute("insert into notes select n, repeat('x', 200) from generate_series(1, 10000) as n")
+        connection.execute("drop role if exists half_blind")
+        connection.execute("create role half_blind")
+        connection.execute("grant select (id) on notes to half_blind")
+    with psycopg.connect(dsn, autocommit=True) as connection:  # a session counts its own changes after its own analyze
+        connection.execute("analyze notes")
+
+    def seen(role: str) -> CheckResult:
+        with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+            connection.execute(f"set role {role}".encode())
+            rows = connection.execute((STATEMENTS / "bloat.sql").read_bytes(), {"schemas": ["public"]}).fetchall()
+        return upkeep.bloat(pd.DataFrame(rows), limit_share=0.5, matters_mb=1)
+
+    until(lambda: seen("postgres"), "PASS")
+    blind = seen("half_blind")
+    assert str(blind.verdict) == "INCONCLUSIVE"
+    assert "public.notes (unknown: the statistics of 1 column are missing, or not visible to this role)" in blind.summary
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("revoke all on notes from half_blind")
+        connection.execute("drop role half_blind")
+    assert upkeep.bloat(ask(dsn, "bloat", schemas=["public"]), limit_share=0.5).summary.startswith("None of 1 table is as large as 10 MB")
+    assert str(upkeep.bloat(ask(dsn, "bloat", schemas=["nowhere"]), limit_share=0.5).verdict) == "INCONCLUSIVE"
+
+
 def reading(**changes: Any) -> pd.DataFrame:
     at = pd.Timestamp("2026-11-23 10:00", tz="UTC")
     whole = {"database": "d", "deadlocks": 5, "blocks_hit": 10_000, "blocks_read": 100, "counted": True}

@@ -39,6 +39,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "constraints": {"schemas": SCHEMAS},
     "indexes": {"schemas": SCHEMAS},
     "migrations": {},
+    "bloat": {"schemas": SCHEMAS},
     "counters": {},
     "vacuum_state": {"schemas": SCHEMAS},
     "transaction_ids": {},
