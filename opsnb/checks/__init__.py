@@ -22,6 +22,7 @@ from opsnb.checks import (
     journey,
     lint,
     migrations,
+    outside,
     probes,
     reach,
     records,
@@ -30,6 +31,7 @@ from opsnb.checks import (
     schema,
     snapshot,
     storage,
+    upkeep,
     usage,
     window,
 )
@@ -56,6 +58,7 @@ __all__ = [
     "journey",
     "lint",
     "migrations",
+    "outside",
     "probes",
     "reach",
     "records",
@@ -64,6 +67,7 @@ __all__ = [
     "schema",
     "snapshot",
     "storage",
+    "upkeep",
     "usage",
     "window",
 ]

@@ -13,7 +13,7 @@ from opsnb.checks.tables import counted, findings, known, some
 from opsnb.errors import SourceNonsense
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed
 
-__all__ = ["no_hardcoded", "no_placeholder", "placeholder_digests", "required_set", "scan"]
+__all__ = ["differ", "no_hardcoded", "no_placeholder", "placeholder_digests", "required_set", "scan"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHOWN = ("name", "kind", "state", "updated_at")
@@ -103,6 +103,48 @@ def no_placeholder(secrets: pd.DataFrame, *, public_values: Mapping[str, str], i
     public = f"{compared} of {counted(len(public_values), 'public value')}"
     summary = f"None of {counted(len(digests), 'variable')} is a placeholder; {public} are exactly theirs."
     return passed(summary, table=table, measured=0, limit=0)
+
+
+@check(
+    "environment.differ",
+    title="Secrets are others than those of the other environment",
+    items=(),
+    fix="Make a value of its own for this environment, set it (supabase secrets set NAME=...), and revoke the shared one.",
+    empty="INCONCLUSIVE: no variable is set here, so none can be compared.",
+)
+def differ(secrets: pd.DataFrame, others: pd.DataFrame, *, names: Iterable[str], other: str = "", unread: str = "") -> Outcome:
+    """No variable of *names* has a value that any variable of the environment *other* has. Tables: `secrets` of both, by digest.
+
+    FAIL names the variables, and neither value nor digest. INCONCLUSIVE: the other could not be read (*unread* says why), or a variable
+    is not set on one side, so that nothing was compared.
+    """
+    there = other or "the other environment"
+    wanted = sorted(set(names))
+    if not wanted:
+        return inconclusive("The release names no variable that must differ.", limit=0)
+    if unread:
+        return inconclusive(f"{there} could not be read: {unread}", limit=0)
+    here = dict(zip(_names(secrets), _digests(secrets), strict=True))
+    by_digest: dict[str, list[str]] = {}
+    for name, digest in zip(_names(others), _digests(others), strict=True):
+        by_digest.setdefault(digest, []).append(name)
+    set_there = {name for found in by_digest.values() for name in found}
+    shared = {name: by_digest[here[name]] for name in wanted if name in here and here[name] in by_digest}
+    rows = []
+    for name in wanted:
+        if name in shared:
+            same = "" if name in shared[name] else f", called {some(shared[name])}"
+            finding = f"the same value as in {there}{same}"
+        else:
+            finding = "not set here" if name not in here else f"not set in {there}" if name not in set_there else "another value"
+        rows.append({"name": name, "finding": finding})
+    details = {"table": findings(rows, _FOUND), "measured": len(shared), "limit": 0}
+    if shared:
+        return failed(f"{counted(len(shared), 'variable')} of {len(wanted)} with a value of {there} too: {some(list(shared))}.", **details)
+    uncompared = [row["name"] for row in rows if row["finding"] != "another value"]
+    if uncompared:
+        return inconclusive(f"Not set on both sides, so not compared with {there}: {some(uncompared)}.", **details)
+    return passed(f"{counted(len(wanted), 'variable')} compared with {there}: none has a value of it.", **details)
 
 
 @check(

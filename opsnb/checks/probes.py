@@ -36,25 +36,24 @@ def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) ->
     "functions.fields",
     title="Every response has its expected fields",
     items=("POST-1.2",),
-    fix="The response is not what the release declares: compare the function's version with the release's.",
+    fix="The response is not what the release declares: compare the function's version with the release's; declare response.json_schema.",
     empty=_NO_PROBE,
 )
 def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
-    """No answer of *status* lacks a declared field or gives it another type. Table: `Gateway.probe`.
+    """Every answer of *status* is valid under the JSON Schema its release declares. Table: `Gateway.probe`.
 
-    Where no answer has any declared field, something else answered: ERROR. A function without such an answer has no fields to look
-    at: INCONCLUSIVE (`functions.answers` fails for it).
+    FAIL names path and expectation, never what stands there. Where no answer has any declared field, something else answered: ERROR.
+    A function without such an answer (`functions.answers` fails for it) or without a declared schema is not judged: INCONCLUSIVE.
     """
     rows, unprobed = _probed(probes, names)
     if rows is None or unprobed:
         return inconclusive(f"Not probed: {some(unprobed) or 'no function is named'}.", table=rows)
-    for column in ("missing_fields", "wrong_types"):
-        if column not in rows:
-            raise SourceNonsense(f"the answer has no column {column}")
+    if "differs" not in rows:  # an unknown one is an answer nobody judged
+        raise SourceNonsense("the answer has no column differs")
     good = rows[(rows["status"] == status).fillna(False).astype(bool)]
-    lacking = [_named(missing) + _named(wrong) for missing, wrong in zip(good["missing_fields"], good["wrong_types"], strict=True)]
-    shown = good.assign(found=[", ".join(each) for each in lacking])
-    bad = shown[shown["found"] != ""]
+    unjudged = good["differs"].isna()
+    shown = good.assign(found=good["differs"].fillna("not judged"))
+    bad = shown[~unjudged & (shown["found"] != "")]
     if len(good) and "error_code" in good and good["error_code"].isin(_FOREIGN).all():
         return unmeasured(
             f"None of {counted(len(good), 'answer')} has a single declared field: what answers there is not the release's functions.",
@@ -71,8 +70,15 @@ def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> 
     silent = sorted(set(names) - set(good["function"]))
     if silent:
         return inconclusive(f"{some(silent)} gave no answer {status} to look at.", table=_shown(rows, ""), limit=0)
+    if unjudged.any():
+        undeclared = sorted(set(good.loc[unjudged, "function"]))
+        return inconclusive(
+            f"The release declares no response.json_schema of {some(undeclared)}: its answers were not judged.",
+            table=_shown(shown),
+            limit=0,
+        )
     return passed(
-        f"All {counted(len(good), 'answer')} have their declared fields with their types.", table=_shown(shown), measured=0, limit=0
+        f"All {counted(len(good), 'answer')} are valid under their declared JSON Schema.", table=_shown(shown), measured=0, limit=0
     )
 
 
@@ -195,12 +201,3 @@ def _shown(rows: pd.DataFrame, found: str | None = None) -> pd.DataFrame:
     if found is not None:
         rows = rows.assign(found=found)
     return rows[[column for column in _PROBE if column in rows]]
-
-
-def _named(value: object) -> list[str]:
-    """The names in a cell that holds a list or a comma-separated text; names of fields, never their values."""
-    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [str(part) for part in value]  # type: ignore[attr-defined]

@@ -143,8 +143,9 @@ class Environment(Model):
     """One environment: one release's connections, windows and the limits it overrides. `name` is the file's.
 
     Only `postgres` must be there: what is asked of a system that is not named is NOT_APPLICABLE. `variable_values`: variables of the
-    functions whose value the operator holds too, by reference; compared by digest. `notify`: Apprise URLs that announcements go to,
-    `on_call` those that alerts go to; `heartbeat`: the URL of a dead man's switch (Healthchecks) that is told that the monitoring lives.
+    functions whose value the operator holds too, by reference; compared by digest. `differs_from`: the environment whose secrets must be
+    others than this one's, where the release says so. `notify`: Apprise URLs that announcements go to, `on_call` those that alerts go to;
+    `heartbeat`: the URL of a dead man's switch (Healthchecks) that is told that the monitoring lives.
     `never_shown`: what no page may hold, by reference or as text, such as the name of a synthetic patient planted to prove it.
     """
 
@@ -163,6 +164,7 @@ class Environment(Model):
     backup: BackupSpec = BackupSpec()
     probe_values: dict[str, TextOrReference] = Field(default_factory=dict)
     variable_values: dict[str, Reference] = Field(default_factory=dict)
+    differs_from: str = ""
     window: WindowSpec = WindowSpec()
     baseline_window: BaselineSpec = BaselineSpec()
     log_delay_s: NotNegative = 90

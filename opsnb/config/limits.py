@@ -41,6 +41,9 @@ class Limits(Model):
     worse_error_rate: Share = 0.01
     slower_share: Positive = 0.5
     growth_mb: Positive = 100
+    deadlocks: NotNegative = 0
+    cache_hit_share: Share = 0.9
+    bloat_share: Share = 0.5
     pool_used_share: Share = 0.8
     runaway_query_s: Positive = 60
     stuck_query_s: Positive = 300

@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from opsnb.config.alerts import Alerts
+from opsnb.config.answers import with_files
 from opsnb.config.documents import Document, Mistake, read
 from opsnb.config.environment import Environment
 from opsnb.config.limits import Limits
@@ -95,7 +96,7 @@ def _load(model: type[M], kind: str, name: str, root: Path) -> M:
     if "name" in document.data:
         expected = f"no such key: the {kind} is called like its file, {name}"
         mistakes.append(Mistake(document.file, document.line(("name",)), "name", "", expected))
-    mistakes += _wrong_limits(document) if model is Environment else _unknown_identities(document)
+    mistakes += _wrong_limits(document) if model is Environment else _unknown_identities(document) + with_files(document, folder)
     loaded = None
     try:
         loaded = model.model_validate({**document.data, "name": name})

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from opsnb.config.alerts import Alerts
+from opsnb.config.answers import wrong_schema
 from opsnb.config.journey import JourneySpec
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
@@ -23,10 +24,17 @@ class Request(Model):
 
 
 class Response(Model):
-    """What a good answer looks like: status, and the JSON type of every field that must be there."""
+    """What a good answer looks like: status, and the JSON Schema (draft 2020-12) of its body, here or in a file beside the release."""
 
     status: Count = 200
-    fields: dict[str, Literal["boolean", "string", "number", "object", "array", "null", "any"]] = Field(default_factory=dict)
+    json_schema: dict[str, Any] | None = None
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _judges(cls, schema: Any) -> Any:
+        if schema is not None and (expected := wrong_schema(schema)):
+            raise ValueError(expected)
+        return schema
 
 
 class FunctionSpec(Model):
@@ -41,12 +49,25 @@ class FunctionSpec(Model):
 
 
 class Variables(Model):
-    """The functions' environment variables, by name; `injected` are set by the platform, `public_values` may be known to all."""
+    """The functions' environment variables, by name; `injected` are set by the platform, `public_values` may be known to all.
+
+    `differ`: those whose value must be another one in every environment (keys, tokens), compared where an environment names `differs_from`.
+    """
 
     required: tuple[str, ...] = ()
     injected: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     public_values: dict[str, str] = Field(default_factory=dict)
+    differ: tuple[str, ...] = ()
+
+    @field_validator("differ")
+    @classmethod
+    def _are_set_and_secret(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = {*info.data.get("required", ()), *info.data.get("optional", ())}
+        known -= {*info.data.get("injected", ()), *info.data.get("public_values", ())}
+        if unknown := sorted(set(names) - known):
+            raise ValueError(f"names of required or optional that are neither injected nor public; {unknown[0]} is none")
+        return names
 
     @field_validator("public_values")
     @classmethod
@@ -55,6 +76,24 @@ class Variables(Model):
         if unknown := sorted(set(values) - known):
             raise ValueError(f"names that stand in required, injected or optional; {unknown[0]} does not")
         return values
+
+
+class OpenehrRule(Model):
+    """The openEHR server the functions talk to is asked (GET *path*): its answer has one of *statuses*; *variable* holds its address.
+
+    It is asked without credentials: an answer that asks for them is reached all the same.
+    """
+
+    variable: str
+    path: str = ""
+    statuses: Annotated[tuple[Count, ...], Field(min_length=1)] = (200, 401, 403)
+
+
+class AwsRule(Model):
+    """The role of AWS that *variable* holds: judged by its shape, looked up (get_role), or assumed with the operator's credentials."""
+
+    variable: str
+    ask: Literal["shape", "get_role", "assume_role"] = "get_role"
 
 
 class Links(Model):
@@ -166,6 +205,8 @@ class Release(Model):
     acceptable_failures: tuple[str, ...] = ()
     identity: IdentitySpec | None = None
     variables: Variables = Variables()
+    openehr: OpenehrRule | None = None
+    aws: AwsRule | None = None
     cleanup: Cleanup = Cleanup()
     record: RecordSpec | None = None
     usage: tuple[UseSpec, ...] = ()
@@ -180,6 +221,14 @@ class Release(Model):
     journey: JourneySpec | None = None
     key_events: tuple[str, ...] = ()
     services: tuple[str, ...] = ("db", "rest")
+
+    @field_validator("openehr", "aws")
+    @classmethod
+    def _of_a_variable(cls, rule: OpenehrRule | AwsRule | None, info: ValidationInfo) -> OpenehrRule | AwsRule | None:
+        variables = info.data.get("variables")
+        if rule is not None and variables is not None and rule.variable not in (*variables.required, *variables.optional):
+            raise ValueError(f"a variable that stands in variables.required or optional; {rule.variable} does not")
+        return rule
 
     @field_validator("monitoring")
     @classmethod

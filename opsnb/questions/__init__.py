@@ -6,6 +6,7 @@ from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.clock import ClockQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
+from opsnb.questions.outside import OutsideQuestions
 from opsnb.questions.rollback import RollbackQuestions
 from opsnb.questions.slots import SlotQuestions
 
@@ -18,6 +19,7 @@ class Questions(
     BeforeQuestions,
     RollbackQuestions,
     ClockQuestions,
+    OutsideQuestions,
     SlotQuestions,
 ):
     """What a phase can be asked beside its sources. Mixed into `Phase`, which sets what `Base` declares."""

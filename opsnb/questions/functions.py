@@ -10,12 +10,12 @@ from opsnb.actions import functions_archive
 from opsnb.checks import audit
 from opsnb.checks.credentials import shape_of
 from opsnb.checks.scanner import scan
-from opsnb.config import settings
-from opsnb.errors import ReferenceError_, SourceError, UsageError
+from opsnb.config import Environment, load_environment, settings, text_of
+from opsnb.errors import OpsnbError, ReferenceError_, SourceError, UsageError
 from opsnb.evidence import manifest
 from opsnb.facts import Facts, asked
 from opsnb.questions.base import Base, told
-from opsnb.sources import Absent
+from opsnb.sources import Absent, Doors
 
 
 class FunctionQuestions(Base):
@@ -88,6 +88,32 @@ class FunctionQuestions(Base):
             return f"the shape of {', '.join(self.environment.variable_values)}", pd.DataFrame(rows)
 
         return ask()
+
+    def other_secrets(self) -> Facts:
+        """The digests of the environment `differs_from`: name, digest. `extra` has its name, and why it could not be read."""
+        name = self.environment.differs_from
+        if not name:
+            return Absent("environment", f"the environment {self.environment.name} names no `differs_from`").facts("differs_from")
+        if not self.release.variables.differ:
+            return self._not_in_release("variables.differ")
+        try:
+            table, unread = self._secrets_of(load_environment(name, self.root)), ""
+        except OpsnbError as error:  # another environment's fault is no error of this one
+            table, unread = pd.DataFrame(columns=["name", "digest"]), str(error).partition("\n")[0]
+        question = f"the digests of the variables of {name}"
+        return Facts("platform", question, 0.0, answer=table, extra={"other": name, "unread": unread})
+
+    def _secrets_of(self, other: Environment) -> pd.DataFrame:
+        here, there = self.environment, other
+        if there.platform is not None and here.platform is not None:
+            asked_there, asked_here = text_of(there.platform.url, self.root), text_of(here.platform.url, self.root)
+            if (asked_there, there.project_ref) == (asked_here, here.project_ref):
+                raise UsageError(f"{other.name} is the same project as {here.name}, so there is nothing to compare")
+        doors = Doors(other, self.release, phase=self.name, root=self.root)
+        try:
+            return doors.platform.secrets().table[["name", "digest"]]
+        finally:
+            doors.close()
 
     def function_archive(self) -> Facts:
         """The kept sources of the functions, one row per function and archive of this environment, newest first; whole ones only."""

@@ -9,10 +9,12 @@ from typing import TypeVar
 
 from opsnb.config import Environment, Release, text_of
 from opsnb.sources.absent import Absent
+from opsnb.sources.aws import Aws
 from opsnb.sources.firebase import Firebase
 from opsnb.sources.gateway import Gateway
 from opsnb.sources.logs import Logs
 from opsnb.sources.metrics import Metrics
+from opsnb.sources.openehr import OpenEhr
 from opsnb.sources.postgres import Postgres
 from opsnb.sources.supabase import Supabase
 
@@ -100,6 +102,20 @@ class Doors:
         url = text_of(said.jwks_url, self._root)
         return self._kept(Firebase(url, issuer=identity.issuer, audience=identity.project_id, token=token, timeout_s=self._patience))
 
+    @cached_property
+    def openehr(self) -> OpenEhr | Absent:
+        """An openEHR server."""
+        said = self._environment.openehr
+        if said is None:
+            return self._absent("openehr", "openehr")
+        return self._kept(OpenEhr(text_of(said.url, self._root), timeout_s=self._patience))
+
+    @cached_property
+    def aws(self) -> Aws | Absent:
+        """AWS, with the credentials of whoever runs this."""
+        said = self._environment.aws
+        return self._absent("aws", "aws") if said is None else Aws(said.region)
+
     @property
     def _patience(self) -> float:
         """For systems without a time-out of their own: the platform's."""
@@ -113,7 +129,7 @@ class Doors:
         """Closes what was opened, last first; a door used afterwards opens again."""
         while self._open:
             self._open.pop()()
-        for name in ("database", "platform", "logs", "functions", "metrics", "firebase"):
+        for name in ("database", "platform", "logs", "functions", "metrics", "firebase", "openehr", "aws"):
             self.__dict__.pop(name, None)
 
     def _kept(self, door: T) -> T:

@@ -23,6 +23,7 @@ from opsnb.config import FunctionSpec
 from opsnb.errors import SourceError, UsageError
 from opsnb.facts import asked
 from opsnb.sources.http import Http, unreached
+from opsnb.sources.judging import AT_MOST, answered_at_all, differences
 
 SOURCE = "functions"
 MARK = "opsnb_probe"
@@ -31,16 +32,13 @@ AT_ONCE = 4
 """Probes on their way at the same time: enough not to wait for the slowest, few enough to be no load."""
 NO_OBJECT, NO_FIELD = "not a JSON object", "no declared field"
 """What stands in `error_code` for an answer that is good by its status and cannot be the function's."""
-PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "missing_fields", "wrong_types", "completed", "mark")
+PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "differs", "completed", "mark")
 _DTYPES = {
     "at": "datetime64[us, UTC]", "status": "Int64", "seconds": "Float64", "completed": "boolean",
-    **dict.fromkeys(("function", "error_code", "missing_fields", "wrong_types", "mark"), "string"),
+    **dict.fromkeys(("function", "error_code", "differs", "mark"), "string"),
 }  # fmt: skip
 _OTHER = str.maketrans(string.ascii_letters, string.ascii_letters[1:] + string.ascii_letters[0])
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_TYPES: dict[str, tuple[type, ...]] = {
-    "boolean": (bool,), "string": (str,), "number": (int, float), "object": (dict,), "array": (list,), "null": (type(None),),
-}  # fmt: skip
 
 
 class Gateway:
@@ -173,8 +171,8 @@ class Gateway:
     def _call(self, slug: str, said: FunctionSpec, body: Any) -> dict[str, Any]:
         at = datetime.now(UTC)
         row: dict[str, Any] = {
-            "at": at, "function": slug, "status": 0, "error_code": "", "missing_fields": "", "wrong_types": "", "completed": False,
-            "mark": self.mark, "unreachable": False,
+            "at": at, "function": slug, "status": 0, "error_code": "", "differs": None, "completed": False, "mark": self.mark,
+            "unreachable": False,
         }  # fmt: skip
         sent: dict[str, Any] = {"params": {MARK: self.mark}, "headers": said.request.headers}
         if body or said.request.method not in ("GET", "DELETE"):
@@ -183,14 +181,21 @@ class Gateway:
         try:
             response = self._http.request(said.request.method, quote(slug, safe=""), **sent)
         except SourceError as error:
-            row |= {"error_code": type(error).__name__, "unreachable": unreached(error)}
+            row |= {"error_code": type(error).__name__, "unreachable": unreached(error), "seconds": time.perf_counter() - started}
         else:
             row |= {"status": response.status_code, "completed": True, "error_code": _code(response)}
+            row["seconds"] = time.perf_counter() - started  # before the answer is judged, which is our own time
             if response.is_success:
-                row |= _compare(response, said.response.fields)
-        row["seconds"] = time.perf_counter() - started
+                row |= _compare(self._read(response), said.response.json_schema)
         self._note(row)
         return row
+
+    def _read(self, response: httpx.Response) -> Any:
+        """The body; None where it is no JSON."""
+        try:
+            return self._http.json(response, "")
+        except SourceError:
+            return None
 
     def _note(self, row: dict[str, Any]) -> None:
         if self._journal is None:
@@ -221,26 +226,19 @@ def _bodies(functions: Mapping[str, FunctionSpec], values: Mapping[str, str]) ->
     return {slug: _filled(said.request.body, values, slug) for slug, said in functions.items()}
 
 
-def _compare(response: httpx.Response, fields: Mapping[str, str]) -> dict[str, str]:
-    """Which declared fields the answer lacks, and which have another type; names only."""
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        body = None
+def _compare(body: Any, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Where an answer's *body* is not what the release declares: '' where it is, None where it declares nothing. No value."""
     if not isinstance(body, dict):
-        return {"missing_fields": ", ".join(fields), "error_code": NO_OBJECT}
-    missing = [name for name in fields if name not in body]
-    wrong = [name for name, kind in fields.items() if name in body and not _is(body[name], kind)]
-    foreign = {"error_code": NO_FIELD} if fields and len(missing) == len(fields) else {}
-    return {"missing_fields": ", ".join(missing), "wrong_types": ", ".join(wrong), **foreign}
-
-
-def _is(value: Any, kind: str) -> bool:
-    if kind == "any":
-        return True
-    if isinstance(value, bool):  # a bool is an int to Python, not to JSON
-        return kind == "boolean"
-    return isinstance(value, _TYPES[kind])
+        return {"differs": "$: expected object", "error_code": NO_OBJECT}
+    if schema is None:
+        return {"differs": None}
+    try:
+        found = differences(body, schema)
+    except RecursionError:
+        return {"differs": "$: expected less depth than can be judged"}
+    more = [f"and {len(found) - AT_MOST} more"] if len(found) > AT_MOST else []
+    foreign = {} if answered_at_all(body, schema) else {"error_code": NO_FIELD}
+    return {"differs": "; ".join([*found[:AT_MOST], *more]), **foreign}
 
 
 def _filled(value: Any, values: Mapping[str, str], slug: str) -> Any:

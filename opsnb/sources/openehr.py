@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pandas as pd
 
@@ -12,16 +14,32 @@ SOURCE = "openehr"
 
 
 class OpenEhr:
-    """One openEHR REST API."""
+    """One openEHR REST API, asked without credentials."""
 
     def __init__(self, url: str, *, timeout_s: float = 10, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = Http(url, source=SOURCE, timeout_s=timeout_s, transport=transport)
+        base = url.rstrip("/") + "/"
+        self._http = Http(base, source=SOURCE, timeout_s=timeout_s, transport=transport)
+        self._base = httpx.URL(base)
 
     @asked(SOURCE)
-    def reachable(self) -> tuple[str, pd.DataFrame]:
-        """One row: status. An answer that asks for credentials is reached all the same."""
-        response = self._http.request("OPTIONS", "")
-        return "OPTIONS of the openEHR API", pd.DataFrame([{"status": response.status_code, "reached": response.status_code < 500}])
+    def reachable(self, path: str = "") -> tuple[str, pd.DataFrame]:
+        """One row: status, seconds, elsewhere (whether it sends its callers to another server; nothing is followed)."""
+        started = time.perf_counter()
+        response = self._http.request("GET", path.lstrip("/"))
+        seconds = time.perf_counter() - started
+        row = {"status": response.status_code, "seconds": seconds, "elsewhere": self._elsewhere(response)}
+        return f"GET {path or '/'} of the openEHR API", pd.DataFrame([row])
+
+    def _elsewhere(self, response: httpx.Response) -> bool:
+        """Whether it is a redirect that leaves scheme, host or port; one that cannot be read does."""
+        target = response.headers.get("location")
+        if not 300 <= response.status_code < 400 or target is None:
+            return False
+        try:
+            url = self._base.join(target)
+        except httpx.InvalidURL:
+            return True
+        return (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port)
 
     def close(self) -> None:
         """Closes the connections."""

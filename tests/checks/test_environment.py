@@ -177,6 +177,36 @@ def test_scanner_takes_any_bytes(files: dict[str, bytes]) -> None:
     assert list(environment.scan(files).columns) == ["path", "line", "kind"]
 
 
+@pytest.mark.parametrize(
+    ("others", "verdict", "said"),
+    [
+        ({"KEY": "two", "TOKEN": "three"}, "PASS", "2 variables compared with staging: none has a value of it"),
+        ({"KEY": "one", "TOKEN": "three"}, "FAIL", "1 variable of 2 with a value of staging too: KEY"),
+        ({"KEY": "two", "OLD_KEY": "one", "TOKEN": "three"}, "FAIL", "of staging too: KEY"),
+        ({"KEY": "one"}, "FAIL", "of staging too: KEY"),
+        ({"KEY": "two"}, "INCONCLUSIVE", "not compared with staging: TOKEN"),
+        ({}, "INCONCLUSIVE", "not compared with staging: KEY, TOKEN"),
+    ],
+)
+def test_secrets_of_another_environment(others: dict[str, str], verdict: str, said: str) -> None:
+    """By digest; names are told, and no digest."""
+    result = environment.differ(secrets(KEY="one", TOKEN="ten", FREE="x"), secrets(**others), names=["TOKEN", "KEY"], other="staging")
+    assert (str(result.verdict), said in result.summary) == (verdict, True), result.summary
+    assert result.table is not None
+    assert not any(digest in result.table.to_csv() for digest in secrets(KEY="one", TOKEN="ten")["digest"])
+
+
+def test_another_environment_that_cannot_be_compared_with() -> None:
+    """Nothing was compared, so nothing passes."""
+    here, empty = secrets(KEY="one"), secrets().drop(columns="updated_at")
+    unread = environment.differ(here, empty, names=["KEY"], other="staging", unread="nothing answers at staging")
+    assert (unread.verdict, "nothing answers" in unread.summary) == (Verdict.INCONCLUSIVE, True)
+    assert environment.differ(secrets(), secrets(KEY="one"), names=["KEY"]).verdict is Verdict.INCONCLUSIVE
+    assert environment.differ(here, secrets(KEY="two"), names=[]).verdict is Verdict.INCONCLUSIVE
+    with_nonsense = environment.differ(here, secrets(KEY="two").assign(digest="******"), names=["KEY"])
+    assert with_nonsense.verdict is Verdict.ERROR
+
+
 def test_no_hardcoded() -> None:
     nothing = environment.scan({"a.ts": b"export {}"})
     assert environment.no_hardcoded(nothing, files=1).verdict is Verdict.PASS

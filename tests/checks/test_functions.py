@@ -178,22 +178,23 @@ def probes(**changes: Any) -> pd.DataFrame:
         "status": 200,
         "seconds": 0.3,
         "error_code": "",
-        "missing_fields": [],
-        "wrong_types": [],
+        "differs": "",
         "completed": True,
         "mark": "m",
     }
     return pd.DataFrame([{"function": "read", **good}, {"function": "write", **good, **changes}])
 
 
-def test_fields_of_the_types_the_gateway_answers_with() -> None:
-    """Texts, not lists: names with commas between them."""
-    texts = {"missing_fields": "string", "wrong_types": "string", "status": "Int64", "seconds": "Float64"}
-    told = probes(missing_fields="history, entries").assign(missing_fields=["", "history, entries"], wrong_types="").astype(texts)
-    result = functions.fields(told, names=NAMES)
+def test_answers_against_their_schema() -> None:
+    """What differs is told as it is; what was not judged is never passed, not even beside one that was."""
+    types = {"differs": "string", "status": "Int64", "seconds": "Float64"}
+    result = functions.fields(probes(differs="$: expected a field history").astype(types), names=NAMES)
     assert (result.verdict, result.measured) == (Verdict.FAIL, 1)
-    assert "write: history, entries" in result.summary
-    assert functions.fields(told.assign(missing_fields="").astype(texts), names=NAMES).verdict is Verdict.PASS
+    assert "write: $: expected a field history" in result.summary
+    unjudged = functions.fields(probes(differs=None).astype(types), names=NAMES)
+    assert unjudged.verdict is Verdict.INCONCLUSIVE
+    assert "no response.json_schema of write" in unjudged.summary
+    assert functions.fields(probes().astype(types), names=NAMES).verdict is Verdict.PASS
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, str]:
@@ -212,8 +213,7 @@ def verdicts(table: pd.DataFrame) -> dict[str, str]:
         ({"status": 500, "error_code": "EDGE_FUNCTION_ERROR"}, {"answers": "FAIL", "fields": "INCONCLUSIVE", "codes": "FAIL"}),
         ({"status": 401}, {"answers": "FAIL", "fields": "INCONCLUSIVE", "codes": "FAIL"}),
         ({"status": 204}, {"answers": "FAIL", "fields": "INCONCLUSIVE"}),
-        ({"missing_fields": ["hasHistory"]}, {"fields": "FAIL"}),
-        ({"wrong_types": "success"}, {"fields": "FAIL"}),
+        ({"differs": "$.success: expected true"}, {"fields": "FAIL"}),
         ({"seconds": 2.0}, {"time": "FAIL"}),
         (
             {"status": None, "seconds": 10.0, "completed": False},

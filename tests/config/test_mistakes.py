@@ -146,11 +146,48 @@ WRONG = {
         "method: PSOT\n      body: { soap",
         "update-patient-medical-record.request.method = 'PSOT': expected 'GET', 'POST'",
     ),
+    "a system whose variable is not listed": (
+        RELEASE,
+        "  variable: OPENEHR_URL",
+        "  variable: EHR_URL",
+        "openehr: expected a variable that stands in variables.required or optional; EHR_URL does not",
+    ),
+    "a public value that must differ": (
+        RELEASE,
+        "differ: [FIREBASE_ADMIN_KEY]",
+        "differ: [AWS_REGION]",
+        "variables.differ: expected names of required or optional that are neither injected nor public; AWS_REGION is none",
+    ),
     "a JSON type that is none": (
         RELEASE,
-        "success: boolean, hasHistory",
-        "success: bool, hasHistory",
-        "get-patient-history.response.fields.success = 'bool': expected 'boolean', ",
+        "hasHistory: { type: boolean }",
+        "hasHistory: { type: bool }",
+        "get-patient-history.response.json_schema: expected one or more of array, boolean, integer, null, number, object, string for type "
+        "/properties/hasHistory",
+    ),
+    "a keyword that would be passed over": (
+        RELEASE,
+        "hasHistory: { type: boolean }",
+        "hasHistory: { tpye: boolean }",
+        "get-patient-history.response.json_schema: expected a keyword of JSON Schema /properties/hasHistory; 'tpye' (did you mean type?)",
+    ),
+    "a format nobody judges": (
+        RELEASE,
+        "soapNoteId: { type: string, format: uuid }",
+        "soapNoteId: { type: string, format: email }",
+        "expected one of date, date-time, uuid for format /properties/soapNoteId",
+    ),
+    "a reference to elsewhere": (
+        RELEASE,
+        "hasHistory: { type: boolean }",
+        "hasHistory: { $ref: 'https://example.org/schema' }",
+        "expected a place of this schema that is there, such as #/$defs/name, for $ref /properties/hasHistory",
+    ),
+    "a schema in a file that is not there": (
+        RELEASE,
+        'soapNoteId: "{soap_note_id}", dryRun: true }\n    response:\n      status: 200\n      json_schema:',
+        'soapNoteId: "{soap_note_id}", dryRun: true }\n    response:\n      status: 200\n      json_schema: gone.json\n    old:',
+        "expected a file that can be read beside the release; gone.json cannot",
     ),
     "a word for keys": (
         LOCAL,
@@ -251,6 +288,39 @@ def test_several_mistakes_are_told_at_once_in_the_order_of_the_file(project: Pro
     ]
     told = project.refused(LOCAL).splitlines()
     assert [int(each.split(":")[1]) for each in told] == lines
+
+
+SCHEMA_OF_THE_NOTE = 'soapNoteId: "{soap_note_id}", dryRun: true }\n    response:\n      status: 200\n      json_schema:'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"required": ["success"], "properties": {"success": {"const": true}}}', None),
+        ("[]", "expected a JSON object; note.json holds something else"),
+        ("{'required': []}", "expected JSON in UTF-8; note.json is none"),
+        ("{}", "expected a JSON Schema (keys and values), or the name of a .json file beside the release"),
+        ('{"requierd": ["success"]}', "expected a keyword of JSON Schema at its top; 'requierd' (did you mean required?) is none"),
+    ],
+)
+def test_a_schema_in_a_file_beside_the_release(text: str, expected: str | None, project: Project) -> None:
+    """It is judged as if it stood in the release itself."""
+    project.change(RELEASE, SCHEMA_OF_THE_NOTE, SCHEMA_OF_THE_NOTE + " note.json\n    request_before:")
+    released = project.path(RELEASE)
+    lines = released.read_text(encoding="utf-8").splitlines()
+    begins = lines.index("    request_before:")
+    ends = next(number for number in range(begins + 1, len(lines)) if not lines[number].startswith("      "))
+    released.write_text("\n".join([*lines[:begins], *lines[ends:], ""]), encoding="utf-8")
+    (released.parent / "note.json").write_text(text, encoding="utf-8")
+    if expected is None:
+        schema = load_release("patient-history", project.root).functions["update-patient-medical-record"].response.json_schema
+        assert schema == {"required": ["success"], "properties": {"success": {"const": True}}}
+    else:
+        assert f"functions.update-patient-medical-record.response.json_schema: {expected}" in project.refused(RELEASE)
+    for name in ("../note.json", "note.yaml"):
+        released.write_text(released.read_text(encoding="utf-8").replace("note.json", name), encoding="utf-8")
+        assert "expected the name of a .json file in the release's own folder" in project.refused(RELEASE)
+        released.write_text(released.read_text(encoding="utf-8").replace(name, "note.json"), encoding="utf-8")
 
 
 def test_both_of_two_equal_keys_are_named(project: Project) -> None:

@@ -169,7 +169,10 @@ def test_requests_and_fields_are_those_of_the_functions(release: Release) -> Non
         header = "".join(line.lstrip("/ ") + "\n" for line in source.splitlines() if line.startswith("//"))
         answer = re.search(r"Answer: \{ (.*?) \}[.;]", re.sub(r"(?<!Answer): \{[^}]*\}", "", header), re.DOTALL)
         assert answer is not None
-        assert set(re.split(r",\s*", answer[1])) == set(spec.response.fields)
+        assert spec.response.json_schema is not None
+        assert (
+            set(re.split(r",\s*", answer[1])) == set(spec.response.json_schema["properties"]) == set(spec.response.json_schema["required"])
+        )
         assert set(re.findall(r'requireId\(body, "(\w+)"\)', source)) | {"dryRun"} == set(spec.request.body)
         assert spec.request.body["dryRun"] is True
         assert "isDryRun(body)" in source

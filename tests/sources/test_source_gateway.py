@@ -16,10 +16,22 @@ from opsnb.config import FunctionSpec
 from opsnb.errors import SourceError, UsageError
 from opsnb.sources.gateway import PROBE_COLUMNS, Gateway
 
+SCHEMA = {
+    "type": "object",
+    "required": ["success", "items", "count", "note"],
+    "properties": {
+        "success": {"const": True},
+        "items": {"type": "array", "items": {"$ref": "#/$defs/item"}},
+        "count": {"type": "number", "minimum": 0},
+        "note": {"type": ["string", "null"], "format": "date-time"},
+        "names": {"additionalProperties": {"type": "integer"}},
+    },
+    "$defs": {"item": {"required": ["id"], "properties": {"id": {"type": "string", "format": "uuid"}, "kind": {"enum": ["a", None]}}}},
+}
 SPEC = FunctionSpec.model_validate({
     "version": 1,
     "request": {"body": {"patient": "{patient_id}", "n": 1, "nested": [{"a": "{a}"}]}, "headers": {"x-test": "1"}},
-    "response": {"fields": {"success": "boolean", "items": "array", "count": "number", "note": "any"}},
+    "response": {"json_schema": SCHEMA},
 })  # fmt: skip
 VALUES = {"patient_id": "p-1", "a": "A"}
 GOOD = {"success": True, "items": [], "count": 1.5, "note": None, "secret": "Anna"}
@@ -53,7 +65,7 @@ def test_a_call_is_what_the_release_says(tmp_path: Path) -> None:
     assert request.headers["x-test"] == "1"
     assert json.loads(request.content) == {"patient": "p-1", "n": 1, "nested": [{"a": "A"}]}
     row = facts.table.iloc[0]
-    assert (row["status"], row["missing_fields"], row["wrong_types"], bool(row["completed"])) == (200, "", "", True)
+    assert (row["status"], row["differs"], bool(row["completed"])) == (200, "", True)
     journal = [json.loads(line) for line in (tmp_path / "probes.jsonl").read_text().splitlines()]
     assert [(line["function"], line["status"], line["mark"]) for line in journal] == [("history", 200, door.mark)] * 2
     kept = facts.table.to_csv() + facts.question + repr(facts) + repr(vars(door)) + (tmp_path / "probes.jsonl").read_text()
@@ -64,18 +76,48 @@ def test_a_call_is_what_the_release_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("response", "row"),
     [
-        (httpx.Response(200, json={**GOOD, "success": 1, "items": {}}), {"wrong_types": "success, items", "missing_fields": ""}),
-        (httpx.Response(200, json={"success": True, "count": True}), {"missing_fields": "items, note", "wrong_types": "count"}),
-        (httpx.Response(200, json=[GOOD]), {"missing_fields": "success, items, count, note", "error_code": "not a JSON object"}),
+        (httpx.Response(200, json={**GOOD, "items": {}}), {"differs": "$.items: expected array"}),
+        (httpx.Response(200, json={"success": True, "count": True}),
+         {"differs": "$.count: expected number; $: expected a field items; $: expected a field note"}),
+        (httpx.Response(200, json={**GOOD, "success": 1}), {"differs": "$.success: expected true"}),
+        (httpx.Response(200, json={**GOOD, "count": -1}), {"differs": "$.count: expected at least 0"}),
+        (httpx.Response(200, json={**GOOD, "items": [{"id": "Anna"}, {"id": None}, {"kind": "Anna"}]}),
+         {"differs": "$.items[*].id: expected string; $.items[*].id: expected the format uuid; $.items[*].kind: expected one of a, null; "
+                     "$.items[*]: expected a field id"}),
+        (httpx.Response(200, json={**GOOD, "names": {"Anna": "Anna"}}), {"differs": "$.names.*: expected integer"}),
+        (httpx.Response(200, json={**GOOD, "note": "2026-11-23T21:00:00.5+00:00"}), {"differs": ""}),
+        (httpx.Response(200, json={**GOOD, "note": "2026-02-30T21:00:00Z"}), {"differs": "$.note: expected the format date-time"}),
+        (httpx.Response(200, json={**GOOD, "note": "2026-11-23"}), {"differs": "$.note: expected the format date-time"}),
+        (httpx.Response(200, json=[GOOD]), {"differs": "$: expected object", "error_code": "not a JSON object"}),
+        (httpx.Response(200, text='{"success": true, "items": [], "note": null, "count": NaN}'), {"error_code": "not a JSON object"}),
+        (httpx.Response(200, json={"Anna": 1}), {"error_code": "no declared field"}),
         (httpx.Response(200, text="[" * 100_000), {"error_code": "not a JSON object"}),
-        (httpx.Response(503, headers={"sb-error-code": "BOOT_ERROR"}), {"status": 503, "error_code": "BOOT_ERROR", "missing_fields": ""}),
+        (httpx.Response(503, headers={"sb-error-code": "BOOT_ERROR"}), {"status": 503, "error_code": "BOOT_ERROR"}),
         (httpx.Response(302, headers={"location": "http://x.test"}), {"status": 302}),
     ],
 )  # fmt: skip
-def test_answers_are_compared_by_name_and_type(response: httpx.Response, row: dict[str, Any]) -> None:
-    """A bool is no number, a field may be anything where the release says so."""
-    table = gateway(lambda request: response).probe({"history": SPEC}, values=VALUES).table
-    assert {key: table.iloc[0][key] for key in row} == row
+def test_answers_are_judged_by_their_schema(response: httpx.Response, row: dict[str, Any]) -> None:
+    """Path and expectation; neither a value nor a name the release does not write down itself."""
+    facts = gateway(lambda request: response).probe({"history": SPEC}, values=VALUES)
+    assert {key: facts.table.iloc[0][key] for key in row} == row
+    assert "Anna" not in facts.table.to_csv()
+
+
+def test_without_a_schema_nothing_is_judged() -> None:
+    """Nothing is said of the answer, rather than that it is good; at most a few differences are told of any."""
+    bare = FunctionSpec.model_validate({"version": 1})
+    facts = gateway(lambda request: httpx.Response(200, json=GOOD)).probe({"bare": bare}, values={})
+    assert facts.table["differs"].isna().all()
+    many = {"version": 1, "response": {"json_schema": {"required": [f"field_{number:02}" for number in range(30)]}}}
+    told = gateway(lambda request: httpx.Response(200, json=GOOD)).probe({"many": FunctionSpec.model_validate(many)}, values={})
+    assert told.table.iloc[0]["differs"].endswith("expected a field field_07; and 22 more")
+
+
+def test_a_reference_that_never_ends_is_a_difference() -> None:
+    """A schema that refers to itself for ever is told, not a broken probe."""
+    endless = FunctionSpec.model_validate({"version": 1, "response": {"json_schema": {"$ref": "#"}}})
+    facts = gateway(lambda request: httpx.Response(200, json=GOOD)).probe({"endless": endless}, values={})
+    assert facts.table.iloc[0]["differs"] == "$: expected less depth than can be judged"
 
 
 def test_a_function_that_does_not_answer_is_a_row() -> None:

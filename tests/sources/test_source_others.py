@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
+from servers import silent
 
-from opsnb.errors import SourceError, SourceNonsense
+from opsnb.errors import SourceDenied, SourceError, SourceNonsense, SourceTimeout
+from opsnb.facts import Facts
 from opsnb.sources.aws import Aws
 from opsnb.sources.firebase import TOKEN_COLUMNS, Firebase
 from opsnb.sources.metrics import Metrics, parse
@@ -170,20 +174,121 @@ def test_a_key_set_that_is_none_is_nonsense(key: rsa.RSAPrivateKey, body: Any) -
 # ── doors a release may ask for ──
 
 
-@pytest.mark.parametrize(("status", "reached"), [(200, True), (401, True), (405, True), (503, False)])
-def test_openehr_is_reached_or_not(status: int, reached: bool) -> None:
-    """Asking for credentials is an answer."""
-    door = OpenEhr("http://ehr.test/rest", transport=httpx.MockTransport(lambda request: httpx.Response(status)))
-    assert bool(door.reachable().table["reached"].iloc[0]) is reached
+@pytest.mark.parametrize(
+    ("status", "location", "elsewhere"),
+    [
+        (200, None, False),
+        (401, "http://other.test/", False),
+        (302, "/login", False),
+        (302, "http://ehr.test/login", False),
+        (302, "http://other.test/rest", True),
+        (307, "https://ehr.test/rest/status", True),
+        (301, "http://ehr.test:8080/rest", True),
+        (302, "//other.test", True),
+        (302, "http://[", True),
+        (503, None, False),
+    ],
+)
+def test_openehr_answers_and_is_not_followed(status: int, location: str | None, elsewhere: bool) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url}")
+        return httpx.Response(status, headers={} if location is None else {"location": location})
+
+    row = OpenEhr("http://ehr.test/rest", transport=httpx.MockTransport(answer)).reachable("status").table.iloc[0]
+    assert (row["status"], bool(row["elsewhere"])) == (status, elsewhere)
+    assert asked == ["GET http://ehr.test/rest/status"]
 
 
 def test_openehr_that_is_not_there(closed_port: int) -> None:
-    """An error, not `False`."""
+    """An error, not an answer."""
     assert isinstance(OpenEhr(f"http://127.0.0.1:{closed_port}").reachable().error, SourceError)
+    with silent() as port:
+        assert isinstance(OpenEhr(f"http://127.0.0.1:{port}", timeout_s=0.3).reachable().error, SourceTimeout)
+
+
+ROLE = "arn:aws:iam::123456789012:role/functions/transcribe"
+
+
+def finding(facts: Facts) -> tuple[bool, str]:
+    row = facts.table.iloc[0]
+    assert "123456789012" not in f"{facts.table.to_csv()} {facts.question} {facts!r}", "the account is nobody's business"
+    return bool(row["ok"]), str(row["finding"])
 
 
 def test_a_role_that_is_none_is_said_without_being_shown() -> None:
     """Its account number is nobody's business."""
-    facts = Aws("eu-central-1").role("arn:aws:iam::hunter2")
-    assert "not of the form" in str(facts.error)
-    assert "hunter2" not in str(facts.error)
+    facts = Aws("eu-central-1").role(SecretStr("arn:aws:iam::hunter2"))
+    assert finding(facts) == (False, "it is not of the form arn:aws:iam::<account>:role/<name>")
+    assert "hunter2" not in f"{facts!r} {facts.question}"
+    assert finding(Aws("eu-central-1").role(SecretStr(ROLE), ask="shape")) == (True, "well-formed")
+
+
+def test_without_boto3_aws_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    for ask in ("get_role", "assume_role"):
+        error = Aws("eu-central-1").role(SecretStr(ROLE), ask=ask).error
+        assert "install opsnb with the extra `aws`" in str(error)
+
+
+class Pretended:
+    """AWS as moto pretends it; skips where boto3 or moto are not installed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("boto3", reason="boto3 is not installed (the extra `aws`)")
+        self.moto = pytest.importorskip("moto", reason="moto, which pretends AWS, is not installed")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "testing")
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """boto3's client for IAM of an AWS that moto pretends, with nothing in it."""
+    moto = Pretended(monkeypatch).moto
+    with moto.mock_aws():
+        import boto3
+
+        yield boto3.client("iam", region_name="eu-central-1")
+
+
+def test_a_role_is_there_or_not(pretended: Any) -> None:
+    """Made, found, told from one of another account or at another path, taken away, missed."""
+    door = Aws("eu-central-1")
+    assert finding(door.role(SecretStr(ROLE))) == (False, "there is no such role")
+    pretended.create_role(RoleName="transcribe", Path="/functions/", AssumeRolePolicyDocument="{}")
+    assert finding(door.role(SecretStr(ROLE))) == (True, "it is there")
+    for other in (ROLE.replace("123456789012", "210987654321"), ROLE.replace("functions/", "")):
+        assert door.role(SecretStr(other)).table.iloc[0]["finding"].startswith("the role of that name is another account's")
+    pretended.delete_role(RoleName="transcribe")
+    assert finding(door.role(SecretStr(ROLE))) == (False, "there is no such role")
+
+
+def test_a_role_is_assumed_or_refused(pretended: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the shortest time, allowed nothing; a caller without any right is refused, and may not look it up either."""
+    from moto.core import set_initial_no_auth_action_count
+
+    pretended.create_role(RoleName="transcribe", Path="/functions/", AssumeRolePolicyDocument="{}")
+    assert finding(Aws("eu-central-1").role(SecretStr(ROLE), ask="assume_role")) == (True, "it can be assumed")
+    pretended.create_user(UserName="nobody")
+    key = pretended.create_access_key(UserName="nobody")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+    @set_initial_no_auth_action_count(0)
+    def as_nobody() -> None:
+        refused = Aws("eu-central-1").role(SecretStr(ROLE), ask="assume_role")
+        assert finding(refused) == (False, "AWS does not let these credentials assume it, or it is not there")
+        assert isinstance(Aws("eu-central-1").role(SecretStr(ROLE)).error, SourceDenied)
+
+    as_nobody()
+
+
+def test_aws_without_credentials_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("boto3", reason="boto3 is not installed (the extra `aws`)")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert "AWS could not be asked (NoCredentialsError)" in str(Aws("eu-central-1").role(SecretStr(ROLE)).error)
