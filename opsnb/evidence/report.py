@@ -17,9 +17,11 @@ from opsnb.evidence.deployments import FILE_NAME as DEPLOYMENT_FILE
 from opsnb.evidence.display import anchor, result_card, seconds_text
 from opsnb.evidence.results import NOTEBOOK_NAME, REPORT_NAME, Run, read_run, with_tables
 from opsnb.evidence.safe import write_atomic
-from opsnb.verdicts import WORST_FIRST, CheckResult
+from opsnb.verdicts import WORST_FIRST, CheckResult, Verdict
 
 INDEX_NAME = "index.html"
+MANY = 4
+"""So many subjects that passed one check share a row."""
 
 
 def read_notebook(folder: Path) -> Any | None:
@@ -69,7 +71,7 @@ def render_page(notebook: Any | None, run: Run, cells: Sequence[Cell], *, librar
         under=under(run),
         index=index,
         counts=verdict_counts(run.results),
-        rows=verdict_rows(run, on_page),
+        rows=folded(verdict_rows(run, on_page)),
         cells=[_shown_cell(cell) for cell in cells],
         others=[result_card(result).html for result in others],
         others_title="Results without a cell of their own" if cells else "Results",
@@ -83,7 +85,7 @@ def verdict_rows(run: Run, anchors: set[str]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [
         {
             "verdict": str(result.verdict), "title": result.title, "id": result.id, "items": result.items,
-            "summary": result.summary, "href": f"#{anchor(result.id)}" if anchor(result.id) in anchors else "",
+            "summary": result.summary, "href": f"#{anchor(result.id)}" if anchor(result.id) in anchors else "", "members": (),
         }
         for result in run.report.worst_first()
     ]  # fmt: skip
@@ -91,8 +93,35 @@ def verdict_rows(run: Run, anchors: set[str]) -> list[dict[str, Any]]:
         undecided = {str(verdict) for verdict in WORST_FIRST[:3]}
         at = sum(row["verdict"] in undecided for row in rows)
         finding = "Open: a named person must attest " + ("this." if len(attestations) == 1 else "these.")
-        rows.insert(at, {"verdict": "open", "title": "Attestations", "id": "", "items": attestations, "summary": finding, "href": ""})
+        told = {"title": "Attestations", "id": "", "items": attestations, "summary": finding, "href": "", "members": ()}
+        rows.insert(at, {"verdict": "open", **told})
     return rows
+
+
+def folded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """*rows* with one in place of many that passed the same check on different subjects: they would hide what did not pass."""
+    families: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["verdict"] == str(Verdict.PASS) and ":" in row["id"]:
+            families.setdefault(row["id"].partition(":")[0], []).append(row)
+    many = {family: members for family, members in families.items() if len(members) >= MANY}
+    shown: list[dict[str, Any]] = []
+    for row in rows:
+        family = row["id"].partition(":")[0]
+        if family not in many or row["verdict"] != str(Verdict.PASS):
+            shown.append(row)
+        elif row is many[family][0]:
+            shown.append(_family(family, many[family]))
+    return shown
+
+
+def _family(family: str, members: list[dict[str, Any]]) -> dict[str, Any]:
+    items = dict.fromkeys(item for member in members for item in member["items"])
+    told = [{**member, "subject": member["id"].partition(":")[2]} for member in members]
+    return {
+        "verdict": str(Verdict.PASS), "title": members[0]["title"].partition(":")[0], "id": family, "items": tuple(items), "href": "",
+        "summary": f"Passed for each of {len(members)}.", "members": told,
+    }  # fmt: skip
 
 
 def verdict_counts(results: Iterable[CheckResult]) -> list[tuple[str, int]]:

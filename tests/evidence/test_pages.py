@@ -6,6 +6,7 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import evidence_sample as sample
 import nbformat
@@ -63,6 +64,28 @@ def test_hostile_text_stays_text(html: str) -> None:
     assert "only this text" in body
     assert len(re.findall(r"<script(?: src=\"\.\./\.\./plotly\.min\.js\" defer)?>", body)) == 2
     assert body.count('<script type="application/json">') == body.count("</script>") - 2 == 4
+
+
+def row(check: str, verdict: str = "PASS") -> dict[str, Any]:
+    return {
+        "verdict": verdict,
+        "id": check,
+        "title": f"A title: {check}",
+        "items": (check[-1],),
+        "summary": "Sound.",
+        "href": "",
+        "members": (),
+    }
+
+
+def test_many_that_passed_share_a_row_and_nothing_else_does() -> None:
+    rows = [row("a.b:one", "FAIL"), *(row(f"a.b:{name}") for name in ("two", "three", "four", "five")), row("a.c:x"), row("d.e")]
+    shown = report.folded(rows)
+    assert [(each["verdict"], each["id"]) for each in shown] == [("FAIL", "a.b:one"), ("PASS", "a.b"), ("PASS", "a.c:x"), ("PASS", "d.e")]
+    (family,) = (each for each in shown if each["members"])
+    assert [member["subject"] for member in family["members"]] == ["two", "three", "four", "five"]
+    assert family["items"] == ("o", "e", "r") and "each of 4" in family["summary"] and family["title"] == "A title"
+    assert report.folded(rows[:4]) == rows[:4], "three are few enough to be read"
 
 
 def test_what_is_too_long_for_a_page_is_cut_and_said() -> None:
