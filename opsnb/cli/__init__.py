@@ -16,6 +16,7 @@ from opsnb.cli import (
     firstday,
     fleet,
     guide,
+    keeping,
     local,
     runs,
     sealing,
@@ -36,6 +37,7 @@ __all__ = [
     "firstday",
     "fleet",
     "guide",
+    "keeping",
     "local",
     "main",
     "runs",
@@ -51,7 +53,7 @@ PANELS = {
     "The runbook": ("run", "lab", "demo", "fleet", "announce", "cleanup", "journey"),
     "The way back": ("snapshot", "rehearse", "rollback", "functions"),
     "Unattended": ("monitor", "watch", "schedule", "replay", "logs"),
-    "What people say": ("status", "attest", "accept", "withdraw", "signoff", "verify", "keygen"),
+    "What people say, and what is kept": ("status", "attest", "accept", "withdraw", "signoff", "verify", "keygen", "history", "retention"),
     "What is compared with, and the embedded target": ("schema", "local"),
 }
 """How ``opsnb --help`` shows the commands."""

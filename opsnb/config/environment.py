@@ -146,6 +146,7 @@ class Environment(Model):
     functions whose value the operator holds too, by reference; compared by digest. `differs_from`: the environment whose secrets must be
     others than this one's, where the release says so. `notify`: Apprise URLs that announcements go to, `on_call` those that alerts go to;
     `heartbeat`: the URL of a dead man's switch (Healthchecks) that is told that the monitoring lives.
+    `retention_years`: how long the archive is kept after the last word in it (`opsnb retention`).
     `never_shown`: what no page may hold, by reference or as text, such as the name of a synthetic patient planted to prove it.
     """
 
@@ -175,6 +176,7 @@ class Environment(Model):
     limits: dict[str, Number] = Field(default_factory=dict)
     support: Support | None = None
     phase_deadline_s: Positive = 900
+    retention_years: Positive = 6
     autostart: Literal["local"] | None = None
 
     @field_validator("platform")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opsnb.evidence import deployments, page
+from opsnb.evidence import deployments, history, page
 from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.display import seconds_text
 from opsnb.evidence.gates import DeploymentGate, deployment_gate
@@ -45,7 +45,7 @@ def render_index(deployment: Deployment, *, items: Iterable[Any] | None = None, 
             reason=gate.reason, phases=rows, waiting=_worst_first(waiting),
             settled=[state for state in states if not state.is_open], statements=state.said.statements,
             links=_links(deployment, runs), up=f"../{INDEX_NAME}",
-            counts=verdict_counts(result for run in runs.values() for result in run.results),
+            counts=verdict_counts(result for run in runs.values() for result in run.results), compared=history.compare(deployment, runs),
         ),
     )  # fmt: skip
     return path

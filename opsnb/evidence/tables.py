@@ -95,7 +95,7 @@ def value_text(value: Any, *, column: str = "", most: int = TEXT_SHOWN) -> str:
     if isinstance(plain, datetime):
         return utc(plain).replace("T", " ")
     if isinstance(plain, int | float) and (column.endswith("bytes") or column == "size"):
-        return _size(float(plain))
+        return size_text(float(plain))
     if isinstance(plain, int):
         return f"{plain:,}"
     if isinstance(plain, float):
@@ -217,7 +217,8 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column)) and not pd.api.types.is_bool_dtype(column)
 
 
-def _size(size: float) -> str:
+def size_text(size: float) -> str:
+    """A number of bytes, as people say it."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if abs(size) >= scale:
             return f"{size / scale:.3g} {unit}" if abs(size) < 100 * scale else f"{size / scale:,.0f} {unit}"
