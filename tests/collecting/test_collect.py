@@ -62,16 +62,16 @@ def ids(folder: Path) -> list[str]:
 
 
 def test_every_line_is_kept_once(doors: Doors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same lines, whatever the row cap: over 300 calls and as many lines in half an hour, twenty at a time."""
+    """The same lines, whatever the row cap: over 300 calls and as many lines in half an hour, eighty at a time."""
     until = datetime.now(UTC) - timedelta(seconds=5)
     kept = collect(doors, tmp_path / "whole", until)
     whole = ids(tmp_path / "whole")
     assert kept == len(whole) == len(set(whole)) > 300
     with monkeypatch.context() as capped:
-        capped.setattr(door, "MOST_ROWS", 20)
+        capped.setattr(door, "MOST_ROWS", 80)
         capped.setattr(door, "MOST_PIECES", 2000)
         good = doors.logs._platform.analytics  # type: ignore[union-attr]
-        capped.setattr(doors.logs._platform, "analytics", lambda sql, *ends: good(sql, *ends)[:20])  # type: ignore[union-attr]
+        capped.setattr(doors.logs._platform, "analytics", lambda sql, *ends: good(sql, *ends)[:80])  # type: ignore[union-attr]
         collect(doors, tmp_path / "pieces", until)
     collect(doors, tmp_path / "again", until)
     pieces, again = ids(tmp_path / "pieces"), ids(tmp_path / "again")

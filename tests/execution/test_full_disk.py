@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 # tables, then results without a page, then the page of the phase
 @pytest.mark.parametrize(
-    "size", [pytest.param("64k", marks=pytest.mark.campaign), "300k", pytest.param("5100k", marks=pytest.mark.campaign)]
+    "size", [pytest.param("64k", marks=pytest.mark.campaign), "160k", pytest.param("5100k", marks=pytest.mark.campaign)]
 )
 def test_a_full_disk(target: Path, tmp_path: Path, disk: Path, size: str) -> None:
     home = make_home(tmp_path / "a home of its own")

@@ -91,7 +91,12 @@ def test_no_change_follows_a_redirect(change: str, code: int) -> None:
 def test_a_function_is_called_once_a_probe(way: str) -> None:
     """A probe may write: it is sent again only where no connection came about."""
     spec = FunctionSpec.model_validate(
-        {"version": 1, "verify_jwt": True, "request": {"method": "POST", "body": {"a": 1}}, "response": {"fields": {"ok": "boolean"}}}
+        {
+            "version": 1,
+            "verify_jwt": True,
+            "request": {"method": "POST", "body": {"a": 1}},
+            "response": {"json_schema": {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}},
+        }
     )
     with answering_badly(ON_THE_LINE[way], lambda path: (b'{"ok": true}', "application/json")) as saboteur:
         gateway = Gateway(saboteur.url, anon_key=SecretStr(TOKEN), timeout_s=TIMEOUT_S)

@@ -19,7 +19,7 @@ from opsnb.sources import Doors
 IDENTITY = IdentitySpec(
     project_id="p", issuer="https://securetoken.google.com/p", subject_column="clinic.people.uid", role_column="kind", id_column="id"
 )
-FUNCTION = FunctionSpec.model_validate({"version": 1, "request": {"body": {}}, "response": {"fields": {}}})
+FUNCTION = FunctionSpec.model_validate({"version": 1, "request": {"body": {}}, "response": {"json_schema": {"type": "object"}}})
 ASKED: dict[str, Callable[[Doors], Facts]] = {
     "database": lambda doors: doors.database.facts(),
     "platform": lambda doors: doors.platform.functions(),
