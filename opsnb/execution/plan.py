@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from opsnb.runbook import PHASES, phase_named
 
 WAVES: tuple[tuple[str, ...], ...] = (
-    # these only read, each a room of its own
-    ("checklist", "snapshot", "functions", "cleanup", "environment", "schema", "rls"),
-    # the window's probes would blur the verification's response times, so each has the target to itself
-    ("window",),
+    # these only read, each a room of its own; the window mostly waits, and what it allows (seconds) is far from what they cost it
+    ("checklist", "snapshot", "functions", "cleanup", "environment", "schema", "rls", "window"),
+    # probes of others would blur the response times that are judged here, so it has the target to itself
     ("verify",),
     ("monitor", "rollback"),
     # reads what the others left
@@ -18,8 +17,10 @@ WAVES: tuple[tuple[str, ...], ...] = (
 )
 
 
-LONGEST = ("rls", "monitor")
+LONGEST = ("window", "rls", "monitor")
 """Begun first in their wave, so that the others run beside them."""
+WAITING = ("window",)
+"""These watch the clock more than they work: beside them runs as much as if they were not there."""
 
 
 def waves(names: Sequence[str] = ()) -> list[list[str]]:

@@ -149,7 +149,8 @@ def _rendered(deployment: Deployment, end: PhaseEnd) -> bool:
 
 
 def _side_by_side(wave: list[str], run_phase: Callable[[str], PhaseEnd], workers: Workers, deployment: Deployment) -> list[PhaseEnd]:
-    with ThreadPoolExecutor(max_workers=max(1, min(len(wave), os.cpu_count() or 1))) as side_by_side:
+    at_once = (os.cpu_count() or 1) + sum(phase in plan.WAITING for phase in wave)
+    with ThreadPoolExecutor(max_workers=max(1, min(len(wave), at_once))) as side_by_side:
         in_turn = sorted(wave, key=lambda phase: phase not in plan.LONGEST)
         started = {phase: side_by_side.submit(run_phase, phase) for phase in in_turn}
         try:
