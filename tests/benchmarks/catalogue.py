@@ -20,7 +20,9 @@ import psycopg
 from pydantic import SecretStr
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clusters import Bare, bare
+from kept import keep
 
 from opsnb.checks import drift, lint
 from opsnb.evidence import baseline
@@ -118,6 +120,7 @@ def main() -> int:
     for row in rows:
         limit = f"  (at most {row['limit']:g})" if row["limit"] else ""
         print(f"  {row['what']:36} {row['seconds']:6.2f} s   {row['ratio']:5.2f} x pg_dump{limit}")
+    keep({f"catalogue: {row['what']} / pg_dump": (row["ratio"], row["limit"]) for row in rows if row["limit"]}, n=N)
     return int(any(row["limit"] is not None and row["ratio"] > row["limit"] for row in rows))
 
 

@@ -18,7 +18,9 @@ import psycopg
 from pydantic import SecretStr
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 from clusters import Bare, bare
+from kept import keep
 
 from opsnb.checks import access, reach
 from opsnb.config import AccessSpec, find_root, load_release
@@ -147,6 +149,7 @@ def main() -> int:
     print(f"  together                 {total:6.2f} s (limit {LIMIT_S:g})")
     print(f"  slowest statement        {told['slowest_s']:6.2f} s (limit {STATEMENT_LIMIT_S:g}): {' '.join(told['slowest'].split())[:110]}")
     print(f"  cells asked              {told['asked']} of {told['cells']}; verdicts {dict(told['verdicts'])}")
+    keep({"proofs: seconds": (total, LIMIT_S), "proofs: slowest statement, seconds": (told["slowest_s"], STATEMENT_LIMIT_S)}, n=1)
     return int(total > LIMIT_S or told["slowest_s"] > STATEMENT_LIMIT_S or told["asked"] < told["cells"])
 
 

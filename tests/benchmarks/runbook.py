@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from kept import keep
+
 from opsnb.config import child_environment, find_root
 from opsnb.local import target
 
@@ -94,6 +97,8 @@ def main() -> int:
         print(f"  {way:22} {warm}    cold {first:6.1f} = {its_work:5.1f} + {first - its_work:6.1f}")
     (one, less), (other, more) = middle["opsnb run"], middle["papermill + nbconvert"]
     print(f"  smaller by               whole {other / one:5.1f} x (limit {WHOLE:g}), overhead {more / less:5.1f} x (limit {OVERHEAD:g})")
+    figures = {"runbook: whole, times smaller": (other / one, WHOLE), "runbook: overhead, times smaller": (more / less, OVERHEAD)}
+    keep(figures, n=n, smaller_is_better=False)
     return int(other / one < WHOLE or more / less < OVERHEAD)
 
 
