@@ -25,6 +25,7 @@ from opsnb.config import (
 )
 from opsnb.errors import GateFailed, SourceError
 from opsnb.evidence import archive, attestations, deployments, display
+from opsnb.evidence.explaining import explain
 from opsnb.facts import Facts
 from opsnb.questions import Questions
 from opsnb.sources import Doors
@@ -159,6 +160,10 @@ class Phase(Questions):
         if any(table is None for table in tables):
             return display.Note("No chart: there is no table to draw.")
         return Chart(draw(*tables, **options))
+
+    def explain(self, name: str) -> display.Shown:
+        """What a check or an item (``S6-5``, ``access.no_excess``) is about, what was asked, and how it stands in this run."""
+        return explain(name, self._results.values())
 
     # ── the archive ──
     def save(self, name: str, facts: Facts) -> Facts:

@@ -50,7 +50,7 @@ __all__ = [
 
 PANELS = {
     "The first day": ("init", "doctor", "lint"),
-    "The runbook": ("run", "lab", "demo", "fleet", "announce", "cleanup", "journey"),
+    "The runbook": ("run", "lab", "demo", "explain", "fleet", "announce", "cleanup", "journey"),
     "The way back": ("snapshot", "rehearse", "rollback", "functions"),
     "Unattended": ("monitor", "watch", "schedule", "replay", "logs"),
     "What people say, and what is kept": ("status", "attest", "accept", "withdraw", "signoff", "verify", "keygen", "history", "retention"),

@@ -1,4 +1,4 @@
-"""``opsnb history`` and ``opsnb retention``: what changed since the deployment before, and how long evidence is kept."""
+"""``opsnb explain``, ``history`` and ``retention``: what is asked, what changed since the deployment before, how long evidence is kept."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ from opsnb.errors import UsageError
 from opsnb.evidence import deployments
 from opsnb.evidence.safe import printable
 from opsnb.evidence.tables import size_text
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A check or an item of the runbook: access.no_excess, S6-5.")],
+) -> None:
+    """Says what a check or an item is about: what it decides, against which limits, and what to do when it does not pass."""
+    import opsnb.checks  # noqa: F401  (registers every check)
+    from opsnb.evidence import explaining
+
+    out.print(Text(explaining.explain(name).text), soft_wrap=True)
 
 
 @app.command()
