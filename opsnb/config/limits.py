@@ -41,6 +41,9 @@ class Limits(Model):
     worse_error_rate: Share = 0.01
     slower_share: Positive = 0.5
     growth_mb: Positive = 100
+    trend_days: Positive = 2
+    trend_points: Positive = 6
+    trend_hours: Positive = 2
     deadlocks: NotNegative = 0
     cache_hit_share: Share = 0.9
     bloat_share: Share = 0.5
