@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from opsnb.checks.storage import MB
-from opsnb.checks.tables import known
+from opsnb.checks.tables import counted, known
 from opsnb.verdicts import Outcome, Verdict, check, inconclusive, passed
 
 LEVEL = 0.95
@@ -64,7 +64,7 @@ def heading(history: pd.DataFrame, *, limit_mb: float, within_days: float, point
     span_h = 0.0 if len(sizes) < 2 else float((sizes["taken_at"].iloc[-1] - sizes["taken_at"].iloc[0]).total_seconds()) / HOUR_S
     if len(sizes) < points or span_h < hours:
         return inconclusive(
-            f"{len(sizes)} sizes over {span_h:.1f} h: a forecast needs {points} over {hours:g} h.", limit=within_days,
+            f"{counted(len(sizes), 'size')} over {span_h:.1f} h: a forecast needs {points:g} over {hours:g} h.", limit=within_days,
         )  # fmt: skip
     at_h = (sizes["taken_at"] - sizes["taken_at"].iloc[0]).dt.total_seconds().to_numpy(dtype=float) / HOUR_S
     megabytes = sizes["database_bytes"].to_numpy(dtype=float) / MB
