@@ -12,6 +12,48 @@ from pathlib import Path
 
 import pytest
 from harness import Ended, make_home, run_opsnb
+from hypothesis import HealthCheck, settings
+
+# how long an example takes is the machine's business: a busy one is no failure
+settings.register_profile("opsnb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("opsnb")
+
+SLOW = frozenset(
+    [
+        "actions/test_announce.py",
+        "actions/test_journey.py",
+        "actions/test_rollback.py",
+        "actions/test_snapshot.py",
+        "collecting/test_collect.py",
+        "execution/test_no_secret_leaves.py",
+        "execution/test_other_environment.py",
+        "execution/test_resume.py",
+        "execution/test_runner.py",
+        "execution/test_systems_beside.py",
+        "execution/test_target_gone.py",
+        "firstday/test_doctor.py",
+        "firstday/test_init.py",
+        "fleet/test_fleet_targets.py",
+        "local/test_recovery.py",
+        "local/test_target.py",
+        "local/test_traffic.py",
+        "local/test_way_back.py",
+        "notebooks/test_nbval.py",
+        "platform_contract/test_changes_once.py",
+        "watching/test_slots_under_fire.py",
+        "watching/test_watch_commands.py",
+    ]
+)
+"""Modules that start targets of their own, kill, wait or run everything: `make slow`, and CI. The rest is `make test`."""
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is slow, and of what runs on every server version all but the newest."""
+    for item in items:
+        older = any(f"[{version}" in item.name or f"-{version}]" in item.name for version in (15, 16))
+        if item.path.is_relative_to(TESTS) and (item.path.relative_to(TESTS).as_posix() in SLOW or (older and "drift" in item.path.parts)):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
