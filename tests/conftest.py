@@ -25,6 +25,7 @@ SLOW = frozenset(
         "actions/test_rollback.py",
         "actions/test_snapshot.py",
         "collecting/test_collect.py",
+        "execution/test_add_a_check.py",
         "execution/test_no_secret_leaves.py",
         "execution/test_other_environment.py",
         "execution/test_resume.py",

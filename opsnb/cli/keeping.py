@@ -96,7 +96,7 @@ def retention(
         gone = retention.remove(reports, environment, years=years, by=by, role=role, now=now)
         if gone:
             index.render_environment_index(reports, environment)
-        out.print(f"{len(gone)} deployments removed, {size_text(sum(kept.bytes for kept in gone))}; record.jsonl says which, and who.")
+        out.print(f"{len(gone)} deployments removed, {size_text(sum(gone.values()))}; record.jsonl says which, and who.")
         return
     planned = retention.plan(reports, environment, years=years, now=now)
     if as_json:

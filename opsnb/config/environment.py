@@ -176,7 +176,7 @@ class Environment(Model):
     limits: dict[str, Number] = Field(default_factory=dict)
     support: Support | None = None
     phase_deadline_s: Positive = 900
-    retention_years: Positive = 6
+    retention_years: Annotated[float, Field(ge=1, le=100)] = 6
     autostart: Literal["local"] | None = None
 
     @field_validator("platform")

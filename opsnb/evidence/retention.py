@@ -1,8 +1,8 @@
 """How long evidence is kept: a plan first, whole deployments only, never one that is held, open or too young.
 
 `reports/<environment>/record.jsonl` keeps, chained like a deployment's own record, who held what and who removed what, with the digest of
-the seal: that something was removed is evidence too. A removal moves the folder aside in one step and deletes it then; broken off, the next
-one finishes it.
+the seal: that something was removed is evidence too. A removal is recorded as begun, moves the folder aside in one step, deletes it, and is
+recorded as done; broken off at any point, the next one finishes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from opsnb.evidence.safe import unwritable, utc
 from opsnb.evidence.seal import FILE_NAME as SEAL_NAME
 
 ASIDE = ".removed"
-HOLD, RELEASE, REMOVAL = "hold", "release of a hold", "removal"
+HOLD, RELEASE, BEGUN, REMOVAL = "hold", "release of a hold", "removal begun", "removal"
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,38 @@ def release(reports_root: Path, environment: str, deployment: str, *, by: str, r
     return _say(RELEASE, reports_root, environment, deployment, by=by, role=role, reason=reason, now=now)
 
 
-def remove(reports_root: Path, environment: str, *, years: float, by: str, role: str, now: datetime) -> list[Kept]:
-    """Removes what the plan says goes, and finishes what an earlier removal left; answers what was removed. UsageError without a name."""
+def remove(reports_root: Path, environment: str, *, years: float, by: str, role: str, now: datetime) -> dict[str, int]:
+    """Removes what the plan says goes, and finishes what an earlier removal left: deployment → bytes. UsageError without a name."""
     if not by.strip() or not role.strip():
         raise UsageError("A removal needs --by and --role: the record says who removed evidence.")
     folder = reports_root / environment
-    gone = [kept for kept in plan(reports_root, environment, years=years, now=now) if kept.goes]
-    for kept in gone:
-        said = {
-            "deployment": kept.deployment.id, "release": kept.deployment.release, "opened_at": utc(kept.deployment.opened_at),
-            "due": utc(kept.due), "files": kept.files, "bytes": kept.bytes, "seal_sha256": _seal(kept.deployment.folder), "by": by,
-            "role": role,
-        }  # fmt: skip
-        ledger.append(folder, REMOVAL, said, now=now)
-        _set_aside(kept.deployment.folder, folder / ASIDE)
-    _delete(folder / ASIDE)
-    return gone
+    aside = folder / ASIDE
+    if aside.is_symlink():
+        raise UsageError(f"{aside} is a link, and links are not followed: remove the link.")
+    for kept in plan(reports_root, environment, years=years, now=now):
+        # asked again before each: somebody may hold it while others go
+        if not kept.goes or kept.deployment.id in holds(reports_root, environment):
+            continue
+        if kept.deployment.id not in _pending(folder):
+            said = {
+                "deployment": kept.deployment.id, "release": kept.deployment.release, "opened_at": utc(kept.deployment.opened_at),
+                "due": utc(kept.due), "files": kept.files, "bytes": kept.bytes, "seal_sha256": _seal(kept.deployment.folder), "by": by,
+                "role": role,
+            }  # fmt: skip
+            ledger.append(folder, BEGUN, said, now=now)
+        _set_aside(kept.deployment.folder, aside)
+    return _delete(folder, now=now)
+
+
+def _pending(folder: Path) -> dict[str, ledger.Entry]:
+    """Removals that were begun and not done, by deployment."""
+    found: dict[str, ledger.Entry] = {}
+    for entry in _record(folder):
+        if entry.kind == BEGUN:
+            found[str(entry.data["deployment"])] = entry
+        elif entry.kind == REMOVAL:
+            found.pop(str(entry.data["deployment"]), None)
+    return found
 
 
 def _say(
@@ -119,7 +135,9 @@ def _record(folder: Path) -> list[ledger.Entry]:
 
 def _kept(deployment: Deployment, held: Hold | None, years: float, now: datetime) -> Kept:
     due = _years_after(_last_word(deployment), years)
-    if held is not None:
+    if deployment.folder.is_symlink():
+        why = "it is a link, and links are not followed: remove what it leads to by hand"
+    elif held is not None:
         why = f"held by {held.by} since {held.at}: {held.reason}"
     elif deployment.is_open:
         why = "still open: nobody has signed it"
@@ -156,13 +174,15 @@ def _files(folder: Path) -> Iterator[Path]:
 def _seal(folder: Path) -> str:
     try:
         return hashlib.sha256((folder / SEAL_NAME).read_bytes()).hexdigest()
-    except OSError:
+    except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise UsageError(
+            f"{folder / SEAL_NAME} cannot be read ({error.strerror}): its digest has to be recorded before it goes."
+        ) from error
 
 
 def _set_aside(folder: Path, aside: Path) -> None:
-    if folder.is_symlink():
-        raise UsageError(f"{folder} is a link, and links are not followed: remove what it leads to by hand.")
     try:
         aside.mkdir(exist_ok=True)
         folder.rename(aside / folder.name)
@@ -170,10 +190,21 @@ def _set_aside(folder: Path, aside: Path) -> None:
         raise unwritable(folder.parent, error) from error
 
 
-def _delete(aside: Path) -> None:
-    if not aside.is_dir() or aside.is_symlink():
-        return
-    for folder in sorted(aside.iterdir()):
-        shutil.rmtree(folder)
+def _delete(folder: Path, *, now: datetime) -> dict[str, int]:
+    """Deletes what stands aside, and records each as done."""
+    aside, pending, gone = folder / ASIDE, _pending(folder), dict[str, int]()
+    for path in sorted(aside.iterdir()) if aside.is_dir() else []:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            raise unwritable(aside, error) from error
+    for name, entry in pending.items():
+        if not (folder / name).exists():
+            ledger.append(folder, REMOVAL, dict(entry.data), now=now)
+            gone[name] = int(entry.data["bytes"])
     with contextlib.suppress(OSError):
         aside.rmdir()
+    return gone

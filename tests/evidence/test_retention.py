@@ -55,12 +55,17 @@ def test_the_record_of_a_removal_outlives_it(tmp_path: Path) -> None:
     old, young = closed(tmp_path), closed(tmp_path, datetime(2025, 1, 1, tzinfo=UTC))
     now = datetime(2026, 11, 1, tzinfo=UTC)
     gone = retention.remove(tmp_path, "local", years=6, now=now, **WHO)
-    assert [kept.deployment.id for kept in gone] == [old.id]
+    assert list(gone) == [old.id] and gone[old.id] > 0
     assert not old.folder.exists() and young.folder.is_dir() and not (tmp_path / "local" / retention.ASIDE).exists()
-    (entry,) = ledger.read(tmp_path / "local")
-    assert entry.kind == "removal" and entry.data["deployment"] == old.id and entry.data["by"] == "Anna Ek" and entry.data["files"] == 2
-    assert retention.remove(tmp_path, "local", years=6, now=now, **WHO) == []
-    assert len(ledger.read(tmp_path / "local")) == 1
+    begun, entry = ledger.read(tmp_path / "local")
+    assert (
+        (begun.kind, entry.kind) == ("removal begun", "removal")
+        and entry.data["deployment"] == old.id
+        and entry.data["by"] == "Anna Ek"
+        and entry.data["files"] == 2
+    )
+    assert retention.remove(tmp_path, "local", years=6, now=now, **WHO) == {}
+    assert len(ledger.read(tmp_path / "local")) == 2
 
 
 def test_what_is_held_stays_until_it_is_released(tmp_path: Path) -> None:
@@ -68,7 +73,7 @@ def test_what_is_held_stays_until_it_is_released(tmp_path: Path) -> None:
     now = datetime(2030, 1, 1, tzinfo=UTC)
     retention.hold(tmp_path, "local", old.id, reason="case 12/26", now=now, **WHO)
     assert "held by Anna Ek" in fates(tmp_path, now)[0] and "case 12/26" in fates(tmp_path, now)[0]
-    assert retention.remove(tmp_path, "local", years=6, now=now, **WHO) == [] and old.folder.is_dir()
+    assert retention.remove(tmp_path, "local", years=6, now=now, **WHO) == {} and old.folder.is_dir()
     retention.release(tmp_path, "local", old.id, reason="closed", now=now, **WHO)
     assert fates(tmp_path, now) == ["goes"]
     with pytest.raises(ActionRefused, match="not held"):
@@ -84,24 +89,62 @@ def test_nobody_holds_without_name_and_reason(tmp_path: Path, missing: str) -> N
         retention.hold(tmp_path, "local", "nowhere", reason="why", now=THEN, **WHO)
 
 
-def test_a_removal_broken_off_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after the folder was set aside: it is no deployment any more, and the next removal deletes it."""
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the program runs after it."""
+
+
+@pytest.mark.parametrize("at", ["rmtree", "_set_aside"])
+def test_a_removal_broken_off_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Killed before or after the folder was set aside: the record says begun, once; the next removal does it and says done."""
     old = closed(tmp_path)
 
-    class Killed(BaseException):
-        pass
-
-    def dies(_folder: object) -> None:
+    def dies(*_: object) -> None:
         raise Killed
 
     now = datetime(2030, 1, 1, tzinfo=UTC)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(shutil, "rmtree", dies)
+        patched.setattr(shutil if at == "rmtree" else retention, at, dies)
         retention.remove(tmp_path, "local", years=6, now=now, **WHO)
-    assert not old.folder.exists() and (tmp_path / "local" / retention.ASIDE / old.id).is_dir()
-    assert deployments.all_deployments(tmp_path, "local") == []
-    retention.remove(tmp_path, "local", years=6, now=now, **WHO)
-    assert not (tmp_path / "local" / retention.ASIDE).exists()
+    assert [entry.kind for entry in ledger.read(tmp_path / "local")] == ["removal begun"]
+    if at == "rmtree":
+        assert not old.folder.exists() and (tmp_path / "local" / retention.ASIDE / old.id).is_dir()
+        assert deployments.all_deployments(tmp_path, "local") == []
+    assert list(retention.remove(tmp_path, "local", years=6, now=now, **WHO)) == [old.id]
+    assert not old.folder.exists() and not (tmp_path / "local" / retention.ASIDE).exists()
+    assert [entry.kind for entry in ledger.read(tmp_path / "local")] == ["removal begun", "removal"]
+
+
+def test_held_while_others_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = closed(tmp_path), closed(tmp_path, THEN + timedelta(days=1))
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    does = retention._set_aside
+
+    def and_holds(folder: Path, aside: Path) -> None:
+        does(folder, aside)
+        if folder == first.folder:
+            retention.hold(tmp_path, "local", second.id, reason="case", now=now, **WHO)
+
+    monkeypatch.setattr(retention, "_set_aside", and_holds)
+    assert list(retention.remove(tmp_path, "local", years=6, now=now, **WHO)) == [first.id]
+    assert second.folder.is_dir()
+
+
+def test_a_deployment_that_is_a_link_stays_and_stops_nobody(tmp_path: Path) -> None:
+    linked, other = closed(tmp_path / "reports"), closed(tmp_path / "reports", THEN + timedelta(days=1))
+    linked.folder.rename(tmp_path / "elsewhere")
+    linked.folder.symlink_to(tmp_path / "elsewhere")
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    assert list(retention.remove(tmp_path / "reports", "local", years=6, now=now, **WHO)) == [other.id]
+    assert (tmp_path / "elsewhere" / "paper.txt").is_file() and "a link" in fates(tmp_path / "reports", now)[0]
+
+
+def test_a_folder_of_removals_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    old = closed(tmp_path / "reports")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "reports" / "local" / retention.ASIDE).symlink_to(tmp_path / "outside")
+    with pytest.raises(UsageError, match="links are not followed"):
+        retention.remove(tmp_path / "reports", "local", years=6, now=datetime(2030, 1, 1, tzinfo=UTC), **WHO)
+    assert old.folder.is_dir() and not list((tmp_path / "outside").iterdir())
 
 
 def test_links_are_never_followed(tmp_path: Path) -> None:
