@@ -58,6 +58,8 @@ def heading(history: pd.DataFrame, *, limit_mb: float, within_days: float, point
     Table: `database_size` over time (taken_at, database_bytes, deployment). WARN at most: it is a forecast. With fewer than *points*
     sizes over *hours*, or a pace that cannot be told from none, nothing is forecast and that is said.
     """
+    if history.empty:  # nothing was ever saved: then it has no columns either
+        return inconclusive(f"No size was recorded yet: a forecast needs {points:g} over {hours:g} h.", limit=within_days)
     known(history, "taken_at", "database_bytes")
     own = history[history["deployment"] == deployment] if deployment and "deployment" in history else history
     sizes = own.sort_values("taken_at").drop_duplicates("taken_at")

@@ -83,4 +83,6 @@ def test_order_doubles_and_other_deployments_change_nothing() -> None:
 
 
 def test_nothing_recorded() -> None:
-    assert str(judged(series([])).verdict) == "INCONCLUSIVE"
+    for nothing in (series([]), pd.DataFrame()):
+        found = judged(nothing)
+        assert str(found.verdict) == "INCONCLUSIVE" and "No size was recorded yet" in found.summary
