@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.campaigns import changes, hostile, kills, secrets
+from tests.campaigns import changes, hostile, kills, leaving
 
 if __name__ == "__main__":
-    raise SystemExit(max(changes.main(), hostile.main(), kills.main(), secrets.main()))
+    raise SystemExit(max(changes.main(), hostile.main(), kills.main(), leaving.main()))

@@ -1,6 +1,6 @@
 """Secrets and patients: every value × disguise × place, every notebook giving secrets away, every fault with real names in the database.
 
-``python -m tests.campaigns.secrets [RUNS]``: how often each notebook runs to its end, and how often it fails, 10 each by default. Must
+``python -m tests.campaigns.leaving [RUNS]``: how often each notebook runs to its end, and how often it fails, 10 each by default. Must
 hold: nothing survives in what was archived, collected or sent.
 """
 
