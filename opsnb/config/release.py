@@ -187,6 +187,8 @@ class Release(Model):
 
     `public` are relations and functions (``schema.name``) that anybody may read or call; `accepted` are findings that are meant so.
     `not_applicable` are items of the runbook that this release does not have, each with the reason; they stay outside the gate.
+    `personal_data` are columns that say who somebody is, by table (``schema.name``): what stands in them is looked for in everything a run
+    leaves, and taken out; ``first_name last_name`` joins two columns to one name.
     `attestations` are the runbook's items whose statements need more than a name; `acceptable_failures` the checks whose FAIL a named
     person may accept (`opsnb accept`).
     """
@@ -199,6 +201,7 @@ class Release(Model):
     access: dict[str, AccessSpec] = Field(default_factory=dict)
     api_roles: tuple[str, ...] = ("anon", "authenticated")
     public: tuple[str, ...] = ()
+    personal_data: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     accepted: tuple[Accepted, ...] = ()
     not_applicable: dict[ItemId, Annotated[str, Field(min_length=10)]] = Field(default_factory=dict)
     attestations: dict[ItemId, AttestationRule] = Field(default_factory=dict)

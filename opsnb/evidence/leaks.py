@@ -19,8 +19,9 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import pandas as pd
 
-from opsnb.config import Environment, load_environment
+from opsnb.config import Environment
 from opsnb.errors import OpsnbError
+from opsnb.evidence.people import People
 from opsnb.evidence.safe import write_atomic
 from opsnb.evidence.shapes import PERSONAL, TOKENS
 
@@ -28,6 +29,7 @@ SHORTEST = 6
 """Values shorter than this stand in too many words: a password of five letters is no secret."""
 OPEN = ("url", "jwks_url", "recipient", "region", "probe_values")
 """Keys of an environment whose values may be shown."""
+SOMEBODY = "somebody in the database"
 _SPLIT = re.compile(r"""(?:\\[nrt]|\\u00[0-9a-f]{2}|<[^<>]{1,40}>|["',\s+])+""")
 
 
@@ -48,11 +50,13 @@ class Leak:
 class Secrets:
     """The values that must not leave: name (a reference, never the value) → value.
 
-    *people*: also what has the shape of a person's data. A page about who signed shows names and addresses on purpose.
+    *people*: also what has the shape of a person's data. A page about who signed shows names and addresses on purpose. *known*: whom the
+    database knows.
     """
 
-    def __init__(self, values: Mapping[str, str], *, people: bool = True) -> None:
+    def __init__(self, values: Mapping[str, str], *, people: bool = True, known: People | None = None) -> None:
         self._shapes = (*TOKENS, *PERSONAL) if people else TOKENS
+        self._people = known or People()
         self._values = {name: value for name, value in values.items() if len(value) >= SHORTEST}
 
     @cached_property
@@ -78,6 +82,8 @@ class Secrets:
         for what, shape in self._shapes:
             if shape.search(text):
                 yield what, "shape"
+        if self._people.found(text):
+            yield SOMEBODY, "known"
 
     def cleaned(self, text: str) -> str:
         """*text* with a mark in place of each; a text over which a value is split is taken out whole."""
@@ -86,6 +92,7 @@ class Secrets:
                 text = text.replace(disguise, mark(name))
         for what, shape in self._shapes:
             text = shape.sub(mark(what), text)
+        text = self._people.cleaned(text, mark(SOMEBODY))
         squeezed = _SPLIT.sub("", text) if self._joined else ""
         split = next((name for joined, name in self._joined if joined in squeezed), None)
         return text if split is None else mark(split)
@@ -141,7 +148,7 @@ def disguises(value: str) -> Iterator[tuple[str, str]]:
                 yield "base64", middle
 
 
-def of_environment(environment: Environment, root: Path, *, people: bool = True) -> Secrets:
+def of_environment(environment: Environment, root: Path, *, people: bool = True, known: People | None = None) -> Secrets:
     """Every value *environment* refers to, but addresses and identifiers; of connection strings also the password alone."""
     values: dict[str, str] = {}
     for key, reference in environment.references():
@@ -157,15 +164,7 @@ def of_environment(environment: Environment, root: Path, *, people: bool = True)
     for place, said in enumerate(environment.never_shown, 1):
         if isinstance(said, str):
             values[f"never_shown.{place}"] = said
-    return Secrets(values, people=people)
-
-
-def of_name(name: str, root: Path, *, people: bool = True) -> Secrets:
-    """Those of the environment called *name*; of one that does not load, shapes alone."""
-    try:
-        return of_environment(load_environment(name, root), root, people=people)
-    except OpsnbError:
-        return Secrets({}, people=people)
+    return Secrets(values, people=people, known=known)
 
 
 def _password(dsn: str) -> str:

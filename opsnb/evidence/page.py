@@ -61,6 +61,13 @@ def text(name: str) -> str:
     return resources.files("opsnb.evidence").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def templates() -> list[str]:
+    """The texts of all templates: words that pages say by themselves."""
+    return [
+        path.read_text(encoding="utf-8") for path in resources.files("opsnb.evidence").joinpath("templates").iterdir() if path.is_file()
+    ]
+
+
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(

@@ -36,10 +36,11 @@ def read_notebook(folder: Path) -> Any | None:
         return None
 
 
-def render_report(notebook: Any | None, folder: Path) -> Path:
+def render_report(notebook: Any | None, folder: Path, *, people: str = "") -> Path:
     """Writes report.html into the run's *folder* from its results.json and the executed *notebook*; answers its path.
 
-    Without a notebook the page shows the results alone. Charts share one library at the deployment's root.
+    Without a notebook the page shows the results alone. Charts share one library at the deployment's root. *people*: what the run was
+    compared with, so that nobody's name stands in it.
     """
     run = read_run(folder)
     root = folder.parent.parent
@@ -49,11 +50,11 @@ def render_report(notebook: Any | None, folder: Path) -> Path:
         library = _relative(copy_chart_library(root), folder)
     index = _relative(root / INDEX_NAME, folder) if (root / DEPLOYMENT_FILE).is_file() else ""
     path = folder / REPORT_NAME
-    write_atomic(path, render_page(notebook, run, cells, library=library, index=index))
+    write_atomic(path, render_page(notebook, run, cells, library=library, index=index, people=people))
     return path
 
 
-def render_page(notebook: Any | None, run: Run, cells: Sequence[Cell], *, library: str = "", index: str = "") -> str:
+def render_page(notebook: Any | None, run: Run, cells: Sequence[Cell], *, library: str = "", index: str = "", people: str = "") -> str:
     """The report of *run* as text. *library*, *index*: addresses relative to the page, or nothing."""
     shown = set().union(*(cell.checks for cell in cells)) if cells else set()
     others = [result for result in with_tables(run) if anchor(result.id) not in shown] if not run.damaged else list(run.results)
@@ -75,7 +76,7 @@ def render_page(notebook: Any | None, run: Run, cells: Sequence[Cell], *, librar
         cells=[_shown_cell(cell) for cell in cells],
         others=[result_card(result).html for result in others],
         others_title="Results without a cell of their own" if cells else "Results",
-        facts=_facts(run),
+        facts=[*_facts(run), *([("People", people)] if people else [])],
         parameters=parameters_of(notebook) if notebook is not None else [],
     )
 

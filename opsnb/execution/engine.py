@@ -25,6 +25,7 @@ from opsnb.config import find_root
 from opsnb.errors import UsageError
 from opsnb.evidence import leaks
 from opsnb.evidence.leaks import Secrets
+from opsnb.execution import secrecy
 from opsnb.execution.handover import Handover
 from opsnb.execution.journal import Journal
 from opsnb.execution.pulse import Pulse, memory_mb
@@ -166,7 +167,7 @@ def _secrets_of(notebook: Any) -> Secrets:
     name = told.get("parameters", {}).get("environment", "")
     people = not Path(str(told.get("input_path", ""))).stem.endswith(ABOUT_PEOPLE)
     try:
-        return leaks.of_name(str(name), find_root(), people=people) if name else Secrets({}, people=people)
+        return secrecy.of_name(str(name), find_root(), people=people) if name else Secrets({}, people=people)
     except UsageError:
         return Secrets({}, people=people)
 

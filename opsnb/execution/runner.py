@@ -28,7 +28,7 @@ from opsnb.config import (
 from opsnb.errors import UsageError
 from opsnb.evidence import archive, deployments, index, leaks, signoff
 from opsnb.evidence.deployments import Deployment
-from opsnb.execution import notebooks, orders, plan
+from opsnb.execution import notebooks, orders, plan, secrecy
 from opsnb.execution.orders import Order
 from opsnb.execution.reporting import ABOUT_PEOPLE
 from opsnb.execution.workers import Workers
@@ -98,7 +98,7 @@ def run(
 def _ends_before(deployment: Deployment, order: Order, environment: Environment, root: Path) -> list[PhaseEnd]:
     """How the phases of *order* ended that came to their end before it was cut off; of the others the archive is told that they did not."""
     for folder in orders.cut_off(deployment, order):
-        leaks.clean_folder(folder, leaks.of_environment(environment, root, people=folder.parent.name != ABOUT_PEOPLE))
+        leaks.clean_folder(folder, secrecy.of_environment(environment, root, people=folder.parent.name != ABOUT_PEOPLE))
         archive.ensure_run(
             folder, phase=folder.parent.name, deployment=deployment, reason="The run was cut off before this phase had ended."
         )
@@ -182,7 +182,7 @@ def _run_phase(
     }
     reason = _work(order, child_environment(OPSNB_RUN_DIR=str(folder), OPSNB_HOME=str(root)), workers)
     if reason:  # whoever was stopped did not come to it
-        leaks.clean_folder(folder, leaks.of_environment(environment, root, people=phase != ABOUT_PEOPLE))
+        leaks.clean_folder(folder, secrecy.of_environment(environment, root, people=phase != ABOUT_PEOPLE))
     end = archive.ensure_run(folder, phase=phase, deployment=deployment, reason=reason, started_at=started)
     ended = PhaseEnd(phase, end.gate, (datetime.now(UTC) - started).total_seconds(), folder, end.sentence)
     progress(phase, ended)

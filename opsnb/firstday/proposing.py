@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,12 @@ SUBJECTS = {
     "clerk_user_id": "clerk", "cognito_sub": "cognito", "workos_id": "workos",
 }  # fmt: skip
 """Columns that are usually called so where a provider's subjects are kept."""
+FIRST_AND_LAST = (("first_name", "last_name"), ("given_name", "family_name"), ("firstname", "lastname"), ("forename", "surname"))
+NAMES_SOMEBODY = re.compile(
+    r"(?i)(?:(?:full|display|legal|patient|contact|emergency_contact)_?name|(?:.*_)?e?mail(?:_address)?|(?:.*_)?(?:tele)?phone(?:_number)?"
+    r"|(?:.*_)?mobile(?:_number)?|mrn|medical_record_number|ssn|social_security_number|(?:national|insurance|nhs|health_card)_(?:id|number))"
+)
+"""Columns that are usually called so where they say who somebody is."""
 ROLES = ("role", "user_role", "kind", "user_type", "account_type")
 DEPTH = 4
 """So many references are followed from a row to the person it belongs to."""
@@ -50,6 +57,16 @@ def people(found: Found, *, project_ref: str = "") -> People | None:
         issuer = f"https://{project_ref}.supabase.co/auth/v1" if project_ref else ""
         return People("supabase", "auth.users", "id", "id", "role", ("authenticated",), issuer, "authenticated", True)
     return None
+
+
+def personal_data(found: Found) -> dict[str, list[str]]:
+    """Table → columns that by their names say who somebody is; a first and a last name as one entry."""
+    proposed: dict[str, list[str]] = {}
+    for table in found.tables.values():
+        pairs = [f"{first} {last}" for first, last in FIRST_AND_LAST if first in table.columns and last in table.columns]
+        if columns := [*pairs, *(column for column in table.columns if NAMES_SOMEBODY.fullmatch(column))]:
+            proposed[table.name] = columns
+    return proposed
 
 
 def access(found: Found, who: People) -> Iterator[tuple[str, dict[str, str], str]]:

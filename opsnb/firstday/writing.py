@@ -92,6 +92,7 @@ def release_text(asked: Asked, found: Found) -> str:
     if found.api_roles:
         lines += ["", "# Roles through which the platform's API reaches the database.", f"api_roles: {_y(list(found.api_roles))}"]
     lines += _access(found, who)
+    lines += _personal_data(found)
     lines += _variables(found)
     if found.migrations:
         lines += _commented(
@@ -177,6 +178,14 @@ def _access(found: Found, who: proposing.People | None) -> Iterator[str]:
             yield f"    key: {_y(key)}"
         yield "    select:"
         yield from (f"      {identity}: {_y(expression)}" for identity, expression in rights.items())
+
+
+def _personal_data(found: Found) -> Iterator[str]:
+    if columns := proposing.personal_data(found):
+        yield ""
+        yield "# Columns that say who somebody is: what stands in them is looked for in everything a run leaves, and taken out."
+        yield "personal_data:"
+        yield from (f"  {_y(table)}: {_y(listed)}{CONFIRM}" for table, listed in columns.items())
 
 
 def _variables(found: Found) -> Iterator[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
+import psycopg
 import pytest
 from harness import REPOSITORY, Ended, make_home, run_opsnb
 
@@ -122,6 +124,40 @@ def test_what_the_filter_cannot_mend_is_withheld(leaky: Path) -> None:
     assert not [path for path in (leaky / "reports").rglob("*") if token in path.name]
     page = next((leaky / "reports").rglob("schema/*/report.html")).read_text(encoding="utf-8")
     assert "Withheld" in page and "platform.access_token" in page and token not in page
+
+
+def test_whoever_the_database_knows(leaky: Path) -> None:
+    """Names of patients in a table and in a warning, a record number: gone, and the page says so."""
+    with psycopg.connect((leaky / ".opsnb" / "local" / "run" / "write_dsn").read_text().strip()) as connection:
+        asked = "select u.full_name, p.medical_record_number from public.users u join public.patient_profiles p on p.user_id = u.id limit 3"
+        people = connection.execute(asked).fetchall()
+    names = [name for name, _ in people]
+    spoil(
+        leaky,
+        "05_schema",
+        f"import pandas as pd, warnings; from IPython.display import display; display(pd.DataFrame({{'who': {names!r}}}))\n"
+        f"warnings.warn({f'no visit of {names[1].upper()}!'!r}); print({people[2][1].lower()!r})",
+    )
+    ended = run_opsnb("run", "local", "--phase", "schema", root=leaky)
+    assert ended.code == 0, ended
+    left = [path for path in (leaky / "reports").rglob("*") if path.is_file() and path.name != "plotly.min.js"]
+    for number, word in enumerate((*names, people[2][1])):
+        assert (number, [path for path in left if word.lower().encode() in path.read_bytes().lower()]) == (number, [])
+    assert "somebody in the database (known)" in taken_out(ended, "schema")
+    page = next((leaky / "reports").rglob("schema/*/report.html")).read_text(encoding="utf-8")
+    assert "[taken out: somebody in the database]" in page
+    assert re.search(r"[\d,]{4,} names and identifiers were read, and none of them stands here", page)
+
+
+def test_columns_that_cannot_be_read(leaky: Path) -> None:
+    """The page says what was not compared, and why: the run is judged as ever."""
+    release = leaky / "parameters" / "releases" / "patient-history.yaml"
+    assert "public.users: [full_name, email]" in release.read_text()
+    release.write_text(release.read_text().replace("public.users: [full_name, email]", "public.users: [full_name, nickname]"))
+    assert run_opsnb("run", "local", "--phase", "schema", root=leaky).code == 0
+    page = next((leaky / "reports").rglob("schema/*/report.html")).read_text(encoding="utf-8")
+    assert "public.users (full_name, nickname) could not be read: a column that was asked for does not exist" in page
+    assert re.search(r"[\d,]{4,} names and identifiers were read", page), "those of the other table"
 
 
 @pytest.mark.campaign

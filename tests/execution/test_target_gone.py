@@ -33,7 +33,7 @@ DEADLINE_S = 20
 SHORTER = {
     "  write_dsn: file:.opsnb/local/run/write_dsn": "  connect_timeout_s: 2\n  write_dsn: file:.opsnb/local/run/write_dsn",
     "  access_token: file": "  timeout_s: 0.5\n  access_token: file",
-    "timeout_s: 15": "timeout_s: 0.5",
+    "timeout_s: 15": "timeout_s: 2",
     "probe_seconds: 6": "probe_seconds: 1",
     "phase_deadline_s: 120": f"phase_deadline_s: {DEADLINE_S}",
 }

@@ -93,6 +93,19 @@ def test_who_owns_which_rows_is_proposed_from_foreign_keys(empty: Path, clinic: 
     assert text.count("# confirm") > 20
 
 
+def test_columns_that_say_who_somebody_is(empty: Path) -> None:
+    """By their usual names; a first and a last name together. What is called otherwise is not guessed."""
+    with bare(18).fresh() as dsn:
+        with psycopg.connect(dsn) as connection:
+            connection.execute(
+                "create table people (id int primary key, first_name text, last_name text, home_phone text, note text, phone_ok bool);"
+                "create table invoices (id int primary key, contact_email text, total int, name text)"
+            )
+        assert init(empty, "mine", "--dsn", "env:PGDSN", dsn=dsn).code == 0
+        release = load_release("mine", empty)
+    assert release.personal_data == {"public.people": ("first_name last_name", "home_phone"), "public.invoices": ("contact_email",)}
+
+
 def test_the_platforms_own_users(empty: Path) -> None:
     """A project that keeps no subjects of its own: profiles that hang on auth.users."""
     with bare(18).fresh(supabase=True) as dsn:
