@@ -24,7 +24,7 @@ from opsnb.config import (
     settings,
 )
 from opsnb.errors import GateFailed, SourceError
-from opsnb.evidence import archive, attestations, deployments, display
+from opsnb.evidence import archive, attestations, deployments, display, form
 from opsnb.evidence.explaining import explain
 from opsnb.facts import Facts
 from opsnb.questions import Questions
@@ -197,12 +197,19 @@ class Phase(Questions):
             answer=rows.assign(verdict=rows["verdict"].mask(rows["check"].isin(settled), "WARN")),
         )
 
-    def attest(self, item: str, *, by: str, role: str, statement: str, **more: Any) -> display.Note:
-        """Files the statement of a named person about *item*, as ``opsnb attest`` does (meaning, document, expires, evidence)."""
-        rule = self.release.attestations.get(item)
-        entry = attestations.attest(self.deployment, item, by=by, role=role, statement=statement, rule=rule, **more)
+    def attest(self, item: str = "", *, by: str = "", role: str = "", statement: str = "", **more: Any) -> display.Note:
+        """Files the statement of a named person about *item*, as ``opsnb attest`` does (meaning, document, expires, evidence).
+
+        What is not given is asked for, line by line; nothing is filed before the last answer.
+        """
+        rules = self.release.attestations
+        planned = attestations.Planned(item, by, role, statement, rule=rules.get(item), **more)
+        if not (item and by and role and statement):
+            planned = form.filled_in(self.deployment, planned, input, rules=rules)
+        (entry,) = attestations.attest_all(self.deployment, [planned])
         self.__dict__.pop("said", None)  # what persons said is read again
-        return display.Note(f"{item}: {entry.data['meaning']} by {entry.data['by']}, {entry.data['role']} (statement {entry.number}).")
+        said = entry.data
+        return display.Note(f"{said['about']}: {said['meaning']} by {said['by']}, {said['role']} (statement {entry.number}).")
 
     # ── the end ──
     def finish(self) -> PhaseReport:

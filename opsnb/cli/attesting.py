@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,6 +21,9 @@ from opsnb.evidence import deployments
 from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.safe import printable
 from opsnb.runbook import ITEMS, PHASES
+
+if TYPE_CHECKING:
+    from opsnb.evidence.attestations import Meaning, Planned
 
 DeploymentArgument = Annotated[
     str, typer.Argument(metavar="DEPLOYMENT", help="A deployment's identifier, or an environment: its newest open deployment.")
@@ -41,7 +46,10 @@ def attest(
     evidence: Annotated[str, typer.Option("--evidence", metavar="DIGEST", help="What was looked at, as `opsnb status` shows it.")] = "",
     file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Many statements at once: YAML.")] = None,
 ) -> None:
-    """Files the statement of a named person about an item that no program can see. Nothing is ever overwritten."""
+    """Files the statement of a named person about an item that no program can see. At a terminal, what is missing is asked for.
+
+    Nothing is ever overwritten.
+    """
     from opsnb.evidence import attestations
 
     root = find_root()
@@ -52,6 +60,14 @@ def attest(
             raise UsageError("--file holds the items; name none beside it")
         said, folder = read_statements(file), file.parent
     else:
+        if not (item and by and role and statement) and sys.stdin.isatty():
+            from opsnb.evidence import form
+
+            asked = attestations.Planned(
+                item, by, role, statement, _meaning(meaning), document, release.attestations.get(item), _day(expires), evidence
+            )
+            _file(found, [form.filled_in(found, asked, input, rules=release.attestations)])
+            return
         said, folder = (_one(item, by, role, statement, meaning, expires, evidence),), Path()
     plan = [
         attestations.Planned(each.item, each.by, each.role, each.statement, each.meaning,
@@ -59,6 +75,12 @@ def attest(
                              release.attestations.get(each.item), each.expires, each.evidence)
         for each in said
     ]  # fmt: skip
+    _file(found, plan)
+
+
+def _file(found: Deployment, plan: Sequence[Planned]) -> None:
+    from opsnb.evidence import attestations
+
     for entry in attestations.attest_all(found, plan):
         out.print(escape(f"{entry.data['about']}: {entry.data['meaning']} by {entry.data['by']} (statement {entry.number})"))
     _after(found)
@@ -159,16 +181,20 @@ def _deployment(name: str, root: Path) -> Deployment:
 
 def _one(item: str, by: str, role: str, statement: str, meaning: str, expires: str, evidence: str) -> SaidOfItem:
     """The one statement of the options. It is judged as those of a file are."""
-    from opsnb.evidence import attestations
-
-    if meaning not in attestations.MEANINGS:
-        raise UsageError(f"--meaning {meaning}: expected one of {', '.join(attestations.MEANINGS)}")
     if item not in ITEMS:
         raise UsageError(f"{item or 'ITEM'} is no item of the runbook; `opsnb status` lists those that are open")
     return SaidOfItem(
         item=item, by=_given(by, "--by"), role=_given(role, "--role"), statement=_given(statement, "--statement"),
-        meaning=meaning, expires=_day(expires), evidence=evidence,
+        meaning=_meaning(meaning), expires=_day(expires), evidence=evidence,
     )  # fmt: skip
+
+
+def _meaning(text: str) -> Meaning:
+    from opsnb.evidence import attestations
+
+    if text not in attestations.MEANINGS:
+        raise UsageError(f"--meaning {text}: expected one of {', '.join(attestations.MEANINGS)}")
+    return text
 
 
 def _given(text: str, what: str) -> str:
