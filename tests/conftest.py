@@ -23,6 +23,7 @@ SLOW = frozenset(
         "actions/test_announce.py",
         "actions/test_journey.py",
         "actions/test_rollback.py",
+        "actions/test_rollback_point.py",
         "actions/test_snapshot.py",
         "collecting/test_collect.py",
         "execution/test_add_a_check.py",

@@ -19,12 +19,22 @@ _NONE = "NOT_APPLICABLE: no rollback was begun."
 
 @check("rollback.feature_off", title="The app no longer uses the new behaviour", items=("RB-1",), fix=_AGAIN, empty=_NONE)
 def feature_off(steps: pd.DataFrame) -> Outcome:
-    """The step `feature` is done. Table: step, done, by_hand, seconds, rows, failed. By hand is INCONCLUSIVE: a person attests it."""
+    """The step `feature` is done: rows were set, or what was switched off was read back. By hand, or not known, is INCONCLUSIVE.
+
+    Table: step, done, by_hand, uncertain, proved, seconds, rows, failed.
+    """
     step = _step(steps, "feature")
     if isinstance(step, Outcome):
         return step
     if step["by_hand"]:
+        why = step.get("uncertain")
+        if isinstance(why, str) and why:
+            return inconclusive(f"Whether the feature is off is not known: {why}.", table=steps)
         return inconclusive("The switch is none that opsnb can reach; whoever switched it off attests RB-1.", table=steps)
+    if step.get("proved", False):
+        return passed("The switch is off: it was read back.", table=steps)
+    if not int(step["rows"]):
+        return failed("Nothing was switched off: the table that holds the switch was not there.", table=steps)
     return passed(f"The switch is off in {counted(int(step['rows']), 'row')}.", table=steps)
 
 
@@ -72,7 +82,7 @@ def rows_listed(steps: pd.DataFrame, exports: pd.DataFrame) -> Outcome:
     step = _step(steps, "rows")
     if isinstance(step, Outcome):
         return step
-    lost = _number(steps.set_index("step"), "lost")
+    lost = int(known(steps, "lost")["lost"].astype(float).sum())
     if not lost:
         return passed("No row was written since the snapshot, so none was lost.", measured=0, limit=0)
     kept = int(exports[exports["kept"].astype(bool)]["rows"].sum()) if not exports.empty else 0

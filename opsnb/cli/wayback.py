@@ -116,6 +116,9 @@ def rollback(
     environment: EnvironmentArgument,
     apply: Annotated[bool, typer.Option("--apply", help="Walk the way back; without it the plan is printed and nothing changes.")] = False,
     confirm: Annotated[str, typer.Option("--confirm", metavar="ENV", help="The environment's name, where nobody types it.")] = "",
+    point: Annotated[
+        bool, typer.Option("--point-in-time", help="Let the platform take the whole project back to T0 first: every write since is lost.")
+    ] = False,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="Why it is taken back; kept with the deployment.")] = "",
     deployment: DeploymentOption = "",
 ) -> None:
@@ -131,7 +134,7 @@ def rollback(
     if apply and (confirm or not sys.stdin.isatty()):
         confirm = confirmed(environment, confirm)
     autostart(environment, root)
-    action = Rollback.open(environment, root=root, deployment=deployment)
+    action = Rollback.open(environment, root=root, deployment=deployment, point=point)
     with err.status("looking at what differs from the snapshot") as status:
         planned = action.plan(lambda step: status.update(escape(step)))
     out.print(progress.frame(planned.table, f"The way back to the snapshot {planned.snapshot}"))
@@ -140,11 +143,12 @@ def rollback(
         out.print(Text(f"  {table}: {lost:,} rows written since would be lost (exported first), {back:,} come back"))
     for name in planned.gone:
         out.print(Text(f"  gone: {printable(name)}"))
+    in_the_way = "other than it was" if action.point else "other than it was, and in the way"
     for name in planned.changed:
-        out.print(Text(f"  other than it was, and in the way: {printable(name)}", style="red"))
+        out.print(Text(f"  {in_the_way}: {printable(name)}", style="red"))
     if not apply:
         out.print("Nothing was changed.")
-        out.print(Text(f"To walk it: opsnb rollback {environment} --apply", style="dim"))
+        out.print(Text(f"To walk it: opsnb rollback {environment} --apply{' --point-in-time' if point else ''}", style="dim"))
         return
     confirm = confirmed(environment, confirm)
     with err.status("rollback") as status:

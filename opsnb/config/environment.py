@@ -43,7 +43,8 @@ class BackupSpec(Model):
     `dsn`: a role that may read everything and bypasses RLS; without it `postgres.dsn`. `programs`: the folder of pg_dump and pg_restore,
     where they are not found by themselves. `schemas`: those that are dumped; none named: the release's, and all others that are the
     project's own. `schema_only`: schemas of the platform whose definitions a restored copy needs, not their rows.
-    `restorable_wait_s`: how long is waited for the platform's latest restorable moment to pass the snapshot's. `scratch`: a folder with
+    `restorable_wait_s`: how long is waited for the platform's latest restorable moment to pass the snapshot's, `restore_wait_s` until a
+    restored project is up again. `scratch`: a folder with
     room for the dump, unencrypted for as long as it is made; its owner alone can read it.
     """
 
@@ -55,6 +56,7 @@ class BackupSpec(Model):
     timeout_s: Positive = 3600
     table_timeout_s: Positive = 60
     restorable_wait_s: NotNegative = 300
+    restore_wait_s: Positive = 3600
     scratch: str = ""
 
 

@@ -12,6 +12,7 @@ from opsnb.config.answers import wrong_schema
 from opsnb.config.journey import JourneySpec
 from opsnb.config.limits import Count, Limits, Model, NotNegative, Positive, YesNo
 from opsnb.config.references import TextOrReference
+from opsnb.config.rollback import RollbackSpec
 from opsnb.config.schema import Accepted, AccessSpec, AttestationRule, Cleanup, IdentitySpec, ItemId, RecordSpec, SchemaSpec, UseSpec, once
 
 
@@ -109,21 +110,6 @@ class Action(Model):
     """The phases that must have ended without FAIL and ERROR before the action may be applied."""
 
     needs: tuple[str, ...] = ()
-
-
-class Switch(Model):
-    """Where the app's new behaviour is switched off: columns of the rows that *where* names (texts). JSON columns take JSON as text."""
-
-    table: str
-    set: dict[str, str] = Field(min_length=1)
-    where: dict[str, str] = Field(min_length=1)
-
-
-class RollbackSpec(Model):
-    """How a rollback goes. `switch`: the feature's row, None where a person switches it off; `message`: of `announcements`, for people."""
-
-    switch: Switch | None = None
-    message: str = ""
 
 
 class Actions(Model):

@@ -10,7 +10,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import pandas as pd
 
-from opsnb.config import Environment
+from opsnb.config import Environment, Reference
 from opsnb.errors import OpsnbError
 from opsnb.evidence.people import People
 from opsnb.evidence.safe import write_atomic
@@ -148,10 +148,12 @@ def disguises(value: str) -> Iterator[tuple[str, str]]:
                 yield "base64", middle
 
 
-def of_environment(environment: Environment, root: Path, *, people: bool = True, known: People | None = None) -> Secrets:
-    """Every value *environment* refers to, but addresses and identifiers; of connection strings also the password alone."""
+def of_environment(
+    environment: Environment, root: Path, *, people: bool = True, known: People | None = None, more: Iterable[tuple[str, Reference]] = ()
+) -> Secrets:
+    """Every value *environment* and *more* refer to, but addresses and identifiers; of connection strings also the password alone."""
     values: dict[str, str] = {}
-    for key, reference in environment.references():
+    for key, reference in (*environment.references(), *more):
         if key.rpartition(".")[2] in OPEN or key.partition(".")[0] in OPEN:
             continue
         try:

@@ -32,7 +32,8 @@ def of_name(name: str, root: Path, *, people: bool) -> leaks.Secrets:
 def of_environment(environment: Environment, root: Path, *, people: bool) -> leaks.Secrets:
     """As `leaks.of_environment`; with *people* also who is in the database."""
     known = _known(environment, root)[0] if people else People()
-    return leaks.of_environment(environment, root, people=people, known=known)
+    more = load_release(environment.release, root).actions.rollback.references()
+    return leaks.of_environment(environment, root, people=people, known=known, more=more)
 
 
 def sentence(name: str, root: Path) -> str:

@@ -17,7 +17,8 @@ from opsnb.facts import Facts
 from opsnb.questions.base import Base, told
 from opsnb.sources import Absent
 
-STEPS = ("feature", "functions", "rows", "compare", "notify")
+COLUMNS = ("step", "done", "by_hand", "uncertain", "proved", "seconds", "tables", "rows", "lost", "failed")
+STEPS = ("feature", "functions", "point in time", "rows", "compare", "notify")
 
 
 class RollbackQuestions(Base):
@@ -36,27 +37,29 @@ class RollbackQuestions(Base):
         return datetime.fromisoformat(self._walked["ended"]) if self._walked["ended"] else None
 
     def rollback_steps(self) -> Facts:
-        """One row per step of the newest rollback: step, done, by_hand, seconds, tables, rows, lost, failed."""
+        """One row per step of the newest rollback: step, done, by_hand, uncertain, proved, seconds, tables, rows, lost, failed."""
         rows = []
         for name in STEPS if self._walked["begun"] else ():
+            if name == "point in time" and not self._walked["point"]:
+                continue
             said = self._walked["done"].get(name)
             about = dict(said or {})
             counts = about.get("rows") if isinstance(about.get("rows"), dict) else {}
             total = sum(sum(each.values()) for each in counts.values()) if counts else about.get("rows", 0)
             lost = sum(each["gone"] + each["changed"] for each in counts.values()) if counts else 0
             rows.append(
-                (name, said is not None, bool(about.get("by_hand")), about.get("seconds"), about.get("equal") or about.get("tables") or 0,
+                (name, said is not None, bool(about.get("by_hand")), about.get("uncertain"), bool(about.get("proved")),
+                 about.get("seconds"), about.get("equal") or about.get("tables") or 0,
                  total if isinstance(total, int) else 0, lost, self._walked["failed"] if said is None else None)
             )  # fmt: skip
-        return told(
-            "journal", "steps of the newest rollback", rows, "step", "done", "by_hand", "seconds", "tables", "rows", "lost", "failed"
-        )
+        return told("journal", "steps of the newest rollback", rows, *COLUMNS)
 
     def rollback_exports(self) -> Facts:
         """One row per export of rows that were lost: file, rows, kept (whether it is still there)."""
         rows = []
-        said = self._walked["done"].get("rows", {})
-        if said.get("export"):
+        for said in (self._walked["done"].get(name, {}) for name in ("point in time", "rows")):
+            if not said.get("export"):
+                continue
             lost = sum(each["gone"] + each["changed"] for each in said["rows"].values())
             rows.append((said["export"], lost, (self.deployment.folder / said["export"]).is_file()))
         return told("journal", "exports of rows that were lost", rows, "file", "rows", "kept")

@@ -54,6 +54,7 @@ DAMAGE = {
     "rls off": "alter table public.things disable row level security",
     "policy gone": "drop policy own on public.things",
     "index and trigger gone": "drop index public.things_n; drop trigger stamp on public.things",
+    "the feature's own table gone": "drop table public.app_settings cascade",
     "all at once": "update public.things set body = null where n < 50; delete from public.things where n > 350; "
                    "drop table public.parts cascade; delete from public.loose; drop policy own on public.things; "
                    "insert into public.things (n) values (7), (8)",
@@ -132,6 +133,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
                 connection.execute("grant pg_read_all_data to plain_owner with inherit true")
                 connection.execute(OWNED)
                 connection.execute("grant all on schema public, private, auth to plain_owner")
+                connection.execute("grant execute on all functions in schema private to plain_owner")
         made = Desk(make_home(tmp_path / "a home"), dsn)
         if request.param == "owner":
             (made.root / "keys" / "dsn").write_text(

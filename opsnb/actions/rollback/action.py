@@ -19,9 +19,11 @@ from pydantic import SecretStr
 from opsnb.actions import functions_archive
 from opsnb.actions.announce import Announcement
 from opsnb.actions.cleanup.action import require_confirmed
+from opsnb.actions.rollback.feature import Feature, feature
 from opsnb.actions.rollback.journal import Journal, held, newest, read_journal
 from opsnb.actions.rollback.objects import differing_objects, entries_of, missing_objects
-from opsnb.actions.rollback.plan import COMPARE, FEATURE, FUNCTIONS, NOTIFY, ROWS, Plan, Step
+from opsnb.actions.rollback.plan import COMPARE, FEATURE, FUNCTIONS, NOTIFY, POINT, ROWS, Plan, Step
+from opsnb.actions.rollback.point import ASKED, PointInTime
 from opsnb.actions.snapshot import Kept, Rehearsal, newest_kept, newest_rehearsal
 from opsnb.config import Environment, Release, load_environment, load_release, require_references, settings, text_of
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
@@ -44,10 +46,12 @@ class Rollback:
     deployment: Deployment
     kept: Kept
     root: Path
+    point: bool = False
+    """Whether the database is taken back by the platform, to a point in time, before its rows are compared with T0."""
     seconds: dict[str, float] = field(default_factory=dict, init=False)
 
     @classmethod
-    def open(cls, environment: str, *, root: Path, deployment: str = "") -> Rollback:
+    def open(cls, environment: str, *, root: Path, deployment: str = "", point: bool = False) -> Rollback:
         """Finds the deployment and its newest snapshot; UsageError where there is nothing to go back to."""
         loaded = load_environment(environment, root)
         release = load_release(loaded.release, root)
@@ -61,20 +65,25 @@ class Rollback:
             raise UsageError(
                 f"{found.id} has no snapshot to go back to (opsnb snapshot {environment}, before deploying). Nothing was changed."
             )
-        return cls(loaded, release, found, kept, root)
+        begun = next((event for event in newest(read_journal(found)) if event["event"] == "begun"), None)
+        unfinished = begun is not None and state_of(found)["ended"] is None
+        return cls(loaded, release, found, kept, root, point or (unfinished and bool(begun and begun.get("point"))))
 
     # ── the plan ──
     def plan(self, progress: Progress = lambda _: None) -> Plan:
         """Looks at everything that differs from T0 and says what would be done; changes nothing."""
+        self._settle(progress)
         with self._then(progress) as then:
             return self._plan(then, progress)
 
     def _plan(self, then: Then, progress: Progress) -> Plan:
-        steps = [self._plan_feature()]
+        steps = [self._feature.plan()]
         wrong = self._functions_to_deploy()
         took = (newest_rehearsal(self.kept) or {}).get("seconds", {})
         what = f"deploys {', '.join(wrong)} as archived" if wrong else "every archived function runs as it was"
         steps.append(Step(FUNCTIONS, what, "deploy the release again; versions only rise", needed=bool(wrong)))
+        if self.point:
+            steps.append(self._point.plan(asked=self._asked() is not None))
         progress("comparing rows")
         lost, back = self._differences(then)
         gone, changed = missing_objects(self.kept, then.now_catalogue(self))
@@ -90,17 +99,13 @@ class Rollback:
         steps.append(Step(NOTIFY, f"sends the message {told}" if told else "tells the providers", "a further message", by_hand=not told))
         return Plan(self.kept.name, tuple(steps), lost, back, tuple(gone), tuple(changed))
 
-    def _plan_feature(self) -> Step:
-        switch = self.release.actions.rollback.switch
-        if switch is None:
-            return Step(FEATURE, "the app's switch is none that opsnb can reach: attest RB-1", "by hand", by_hand=True)
-        values = ", ".join(f"{column} = {value}" for column, value in switch.set.items())
-        where = ", ".join(f"{column} = {value}" for column, value in switch.where.items())
-        return Step(FEATURE, f"sets {values} in {switch.table} where {where}", "the old value, kept in the journal")
+    @property
+    def _feature(self) -> Feature:
+        return feature(self.release.actions.rollback, root=self.root, write_dsn=self._write_dsn)
 
     def _functions_to_deploy(self) -> dict[str, functions_archive.Source]:
         """Slug → archived source, of those that run otherwise. The archive: the newest that is older than the deployment's own version."""
-        doors = Doors(self.environment, self.release, phase="rollback", root=self.root)
+        doors = self._doors()
         try:
             if isinstance(doors.platform, Absent):
                 return {}
@@ -123,17 +128,19 @@ class Rollback:
         require_confirmed(self.environment.name, confirm)
         self._recipient()
         self._write_dsn()
+        self._settle(progress)
         with held(self.deployment) as journal, self._then(progress) as then:
             plan = self._plan(then, progress)
-            if plan.changed:
+            if plan.changed and not self.point:
                 raise ActionRefused(
                     f"{len(plan.changed)} objects were changed since T0 ({', '.join(plan.changed[:5])}): rows cannot be put back into "
-                    "tables of another shape. Undo the migration first, or restore the project to a point in time. Nothing was changed."
+                    "tables of another shape. Undo the migration first, or have the whole project taken back (--point-in-time). "
+                    "Nothing was changed."
                 )
             journal.failed = bool(journal.events) and journal.events[-1]["event"] == "failed"
             if not journal.open:
                 archive.begin_rollback(self.deployment, now=datetime.now(UTC), why=why or "opsnb rollback")
-                journal.write("begun", snapshot=self.kept.name, why=why)
+                journal.write("begun", snapshot=self.kept.name, why=why, point=self.point)
             try:
                 self._walk(journal, then, plan, progress)
             except OpsnbError as error:
@@ -151,32 +158,37 @@ class Rollback:
                 if step.by_hand:
                     said["by_hand"] = True
                 elif step.name == FEATURE:
-                    self._switch_off(said)
+                    self._feature.off(said, again=again)
                 elif step.name == FUNCTIONS:
                     self._deploy(said, progress)
+                elif step.name == POINT:
+                    self._go_back(said, then, journal, progress)
                 elif step.name == ROWS:
                     self._put_back(said, then, journal, progress)
                 elif step.name == COMPARE:
                     self._compare(said, then)
                 elif step.name == NOTIFY:
                     self._notify(said, maybe_sent=again)
+            if step.name in (POINT, ROWS):
+                self._switch_off_again(journal, step.name)
 
-    def _switch_off(self, said: dict[str, Any]) -> None:
-        switch = self.release.actions.rollback.switch
-        assert switch is not None
-        schema, _, name = switch.table.partition(".")
-        before = backup.write_row(self._write_dsn(), table=(schema, name), values=dict(switch.set), where=dict(switch.where))
-        if not before:
-            raise ActionFailed(f"{switch.table} has no row where {dict(switch.where)}: the feature was not switched off.")
-        said.update(rows=len(before), was=before)
+    def _switch_off_again(self, journal: Journal, after: str) -> None:
+        """A row that switches the feature off is gone with a restore, and is not there before its table is."""
+        postponed = (journal.done(FEATURE) or {}).get("postponed")
+        if self.release.actions.rollback.switch is None or not (postponed or after == POINT):
+            return
+        said: dict[str, Any] = {}
+        began = time.monotonic()
+        self._feature.off(said, again=True)
+        if not said.get("postponed"):
+            journal.write("done", step=FEATURE, seconds=round(time.monotonic() - began, 3), again=True, **said)
 
     def _deploy(self, said: dict[str, Any], progress: Progress) -> None:
-        platform = self.environment.platform
         wanted = self._functions_to_deploy()
         said["deployed"] = {}
-        if not wanted or platform is None or self.environment.project_ref is None:
+        if not wanted:
             return
-        deploying = Deploying(text_of(platform.url, self.root), self.environment.project_ref, platform.access_token.resolve(self.root))
+        deploying = self._deploying()
         try:
             for slug, source in wanted.items():
                 progress(f"deploying {slug}")
@@ -188,21 +200,54 @@ class Rollback:
         if left := sorted(self._functions_to_deploy()):
             raise ActionFailed(f"{', '.join(left)}: deployed, and what the platform gives back is not what was archived.")
 
+    @property
+    def _point(self) -> PointInTime:
+        return PointInTime(self.kept.at, self._doors, self._deploying, self._read_dsn, self.environment.backup.restore_wait_s)
+
+    def _asked(self) -> dict[str, Any] | None:
+        """What was noted of a restore that was asked for and is not known to have ended."""
+        current = newest(read_journal(self.deployment))
+        over = any(event["event"] == "ended" or (event["event"] == "done" and event["step"] == POINT) for event in current)
+        return None if over else next((dict(event) for event in reversed(current) if event["event"] == ASKED), None)
+
+    def _settle(self, progress: Progress) -> None:
+        """Waits for a restore that an earlier process asked for: nothing can be looked at while it goes on."""
+        asked = self._asked() if self.point else None
+        if asked is not None and self._point.under_way():
+            self._point.wait(asked, progress)
+
+    def _go_back(self, said: dict[str, Any], then: Then, journal: Journal, progress: Progress) -> None:
+        asked = journal.noted(ASKED)
+        if asked is None:  # what a restore takes away is kept before it is asked for
+            tables = self._tables()
+            with backup.rewinding(self._read_dsn(), then.dsn, tables, write=False, timeout_s=self.environment.backup.timeout_s) as both:
+                differences = both.differences(tables)
+                rows = _counts(differences)
+                if lost := [each for each in differences if each.added or each.changed]:  # of a table that is gone nothing is left
+                    progress("exporting what would be lost")
+                    kept = self._export(both, lost)
+                    said["export"] = str(kept.relative_to(self.deployment.folder))
+                    journal.write("exported", file=said["export"], rows=rows)
+                said["rows"] = rows
+        else:
+            exported = journal.noted("exported") or {}
+            said.update({"export": exported["file"], "rows": exported["rows"]} if exported else {})
+        self._point.walk(said, asked=asked, note=journal.write, progress=progress)
+
     def _put_back(self, said: dict[str, Any], then: Then, journal: Journal, progress: Progress) -> None:
         gone, _ = missing_objects(self.kept, then.now_catalogue(self))
+        switch = self.release.actions.rollback.switch
+        tables = self._tables(with_switch=switch is not None and f"table {switch.table}" in gone)
         before, after = entries_of(backup.listed(then.programs, then.folder, timeout_s=60), gone)
         timeout = self.environment.backup.timeout_s
         if before:
             progress("objects that are gone")
             said["objects"] = backup.restore_entries(then.programs, self._write_dsn(), then.folder, before, timeout_s=timeout)
-        tables = self._tables()
         progress("holding the tables")
         kept: list[Path] = []
         with backup.rewinding(self._write_dsn(), then.dsn, tables, write=True, timeout_s=timeout) as rewinding:
             differences = rewinding.differences(tables)
-            said["rows"] = {
-                each.table: {"gone": len(each.added), "changed": len(each.changed), "back": len(each.lost)} for each in differences
-            }
+            said["rows"] = _counts(differences)
             if any(each.added or each.changed for each in differences):
                 progress("exporting what would be lost")
                 kept.append(self._export(rewinding, differences))
@@ -269,10 +314,10 @@ class Rollback:
         back = {each.table: len(each.changed) + len(each.lost) for each in found if each.changed or each.lost}
         return lost, back
 
-    def _tables(self) -> list[tuple[str, str]]:
-        """The tables of the snapshot; the feature's own is the switch's business."""
+    def _tables(self, *, with_switch: bool = False) -> list[tuple[str, str]]:
+        """The tables of the snapshot; the feature's own is the switch's business, unless it was gone."""
         switch = self.release.actions.rollback.switch
-        names = [table for table in self.kept.tables if switch is None or table != switch.table]
+        names = [table for table in self.kept.tables if switch is None or with_switch or table != switch.table]
         return [(table.partition(".")[0], table.partition(".")[2]) for table in names]
 
     @contextmanager
@@ -293,6 +338,15 @@ class Rollback:
             named = Path(self.environment.backup.programs).expanduser() if self.environment.backup.programs else None
             yield Then(dsn, folder / "dump", backup.find_programs(version, named=named, with_server=True))
 
+    def _doors(self) -> Doors:
+        return Doors(self.environment, self.release, phase="rollback", root=self.root)
+
+    def _deploying(self) -> Deploying:
+        platform, project = self.environment.platform, self.environment.project_ref
+        if platform is None or project is None:
+            raise ActionRefused(f"environment {self.environment.name}: platform and project_ref are not named. Nothing was changed.")
+        return Deploying(text_of(platform.url, self.root), project, platform.access_token.resolve(self.root))
+
     def _recipient(self) -> str:
         if self.environment.encryption is None:
             raise ActionRefused("encryption.recipient is not named: what a rollback loses is kept encrypted only. Nothing was changed.")
@@ -305,6 +359,10 @@ class Rollback:
         if self.environment.postgres.write_dsn is None:
             raise ActionRefused(f"environment {self.environment.name}: postgres.write_dsn is not named. Nothing was changed.")
         return self.environment.postgres.write_dsn.resolve(self.root)
+
+
+def _counts(differences: list[backup.Difference]) -> dict[str, dict[str, int]]:
+    return {each.table: {"gone": len(each.added), "changed": len(each.changed), "back": len(each.lost)} for each in differences}
 
 
 @dataclass(frozen=True)
@@ -334,5 +392,6 @@ def state_of(deployment: Deployment) -> Mapping[str, Any]:
     done = {str(event["step"]): event for event in events if event["event"] == "done"}
     return {
         "begun": events[0]["at"] if events else None, "ended": next((each["at"] for each in events if each["event"] == "ended"), None),
+        "point": bool(events and events[0].get("point")),
         "failed": next((each["why"] for each in reversed(events) if each["event"] == "failed"), None), "done": done,
     }  # fmt: skip

@@ -52,6 +52,10 @@ class Journal:
         """What *step* did in this rollback; None where it has not ended yet."""
         return next((event for event in reversed(self.current) if event["event"] == "done" and event["step"] == step), None)
 
+    def noted(self, event: str) -> dict[str, Any] | None:
+        """The newest *event* of this rollback, such as `exported`."""
+        return next((dict(each) for each in reversed(self.current) if each["event"] == event), None)
+
     def began(self, step: str) -> bool:
         """Whether *step* was begun in this rollback."""
         return any(event["event"] == "step" and event["step"] == step for event in self.current)

@@ -154,6 +154,9 @@ def _refused(name: str, done: subprocess.CompletedProcess[str], dsn: SecretStr) 
     if "server version mismatch" in said:
         return SourceError(f"{name} is older than the server at {where}; install a newer one", source=SOURCE)
     if "permission denied" in said or "row-level security" in said:
+        if name == "pg_restore":
+            why = "may not create what the dump holds (its tables' owner may, with EXECUTE on the functions of their triggers)"
+            return SourceDenied(f"{name}: the role at {where} {why}; give it that (postgres.write_dsn)", source=SOURCE)
         why = "may not read everything, or row-level security hides rows from it"
         return SourceDenied(f"{name}: the role at {where} {why}; use one with pg_read_all_data and BYPASSRLS (backup.dsn)", source=SOURCE)
     if "authentication failed" in said or "no password supplied" in said:

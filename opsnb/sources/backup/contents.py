@@ -31,6 +31,23 @@ EXACT = {
 _WITHIN = "select pg_catalog.set_config('statement_timeout', %s, true)"
 
 
+# the first eight digits of a segment's name: every recovery to a point in time begins a timeline of its own
+_TIMELINE = """
+select ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::integer
+"""
+
+
+def timeline(dsn: SecretStr) -> int:
+    """The server's timeline. SourceError where nothing answers, or it is still being recovered."""
+    parts = {**dsn_parts(dsn, "dsn"), "connect_timeout": 5, "application_name": "opsnb/rollback"}
+    try:
+        with psycopg.connect(**parts, autocommit=True) as connection:
+            row = connection.execute(_TIMELINE).fetchone()
+    except psycopg.Error:
+        raise SourceError(f"{place(parts)} does not answer, or is being recovered", source=SOURCE) from None
+    return int(str(row[0])) if row else 0
+
+
 @dataclass(frozen=True)
 class Counted:
     """One table at that moment. `fingerprint` is text; None where it was not taken, and `why` says why."""

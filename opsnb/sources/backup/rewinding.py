@@ -256,8 +256,8 @@ def rewinding(
         there.close()
 
 
-def write_row(dsn: SecretStr, *, table: Name, values: dict[str, object], where: dict[str, object]) -> list[dict[str, object]]:
-    """Sets columns of the rows that *where* names; the old values of each, as JSON. One transaction."""
+def write_row(dsn: SecretStr, *, table: Name, values: dict[str, object], where: dict[str, object]) -> list[dict[str, object]] | None:
+    """Sets columns of the rows that *where* names; the old values of each, as JSON; None where the table is gone. One transaction."""
     connection = _connect(dsn, 10)
     try:
         conditions = sql.SQL(" and ").join(sql.SQL("r.{}::text = %s").format(sql.Identifier(column)) for column in where)
@@ -271,6 +271,8 @@ def write_row(dsn: SecretStr, *, table: Name, values: dict[str, object], where: 
             sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(column)) for column in values), conditions)  # fmt: skip
         connection.execute(change, [*(_text(value) for value in values.values()), *keys])
         connection.commit()
+    except psycopg.errors.UndefinedTable:
+        return None
     except psycopg.Error as error:
         raise _refused(error) from None
     finally:
