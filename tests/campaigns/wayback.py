@@ -1,0 +1,200 @@
+"""The way back with kill -9 at random moments: whatever was damaged is as at T0, what was written since is listed, nothing is done twice.
+
+``python -m tests.campaigns.wayback [TURNS] [NOTES]``: 100 turns over the embedded clinic's own notes by default; *NOTES* fills it up to so
+many. Each turn drops a table, empties one record in twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills
+it up to three times and gives the command again until it has ended. Must hold, each time: every row of the tables that the clinic's own
+traffic leaves alone is as at T0, no record is empty, the function is the archived one by hash, every new row is in an export.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from harness import REPOSITORY, make_home, process_environment, run_opsnb
+
+from opsnb.actions.rollback import read_journal
+from opsnb.evidence import deployments, sealed
+from opsnb.sources.deploying import Deploying
+
+TURNS, SEED, KILLS = 100, 20261124, 3
+FUNCTION = "get-patient-history"
+STILL = ("public.soap_notes", "public.appointments", "public.soap_subjective_symptoms", "public.soap_plan_medication", "public.users")
+DAMAGE = """
+drop table public.soap_subjective_symptoms cascade;
+update public.patient_profiles set cumulative_medical_record = '{{}}' where id in (
+    select id from public.patient_profiles order by id limit (select greatest(1, count(*) / 20) from public.patient_profiles));
+update public.soap_notes set signed_at = signed_at + interval '1 second' where id in (
+    select id from public.soap_notes where status = 'signed' order by id limit 50);
+insert into public.soap_plan_medication (soap_note_id, name) select id, 'turn {turn}' from public.soap_notes order by id limit 3;
+"""
+FILL = """
+set session_replication_role = replica;
+create temporary table who as select patient_id, provider_id from public.appointments limit 1;
+insert into public.appointments (id, patient_id, provider_id, starts_at, ends_at, status)
+select md5('a' || i)::uuid, patient_id, provider_id, now() - i * interval '1 minute', now(), 'completed'
+from who, generate_series(1, {more}) i;
+insert into public.soap_notes (id, appointment_id, patient_id, provider_id, status, signed_at)
+select md5('n' || i)::uuid, md5('a' || i)::uuid, patient_id, provider_id, 'signed', now() from who, generate_series(1, {more}) i;
+"""
+
+
+@dataclass
+class Turn:
+    """One turn: when it was killed, how often the command was given again, and whatever was wrong."""
+
+    killed_s: list[float] = field(default_factory=list)
+    again: int = 0
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """The target, its snapshot, and what it held then."""
+
+    root: Path
+    then: dict[str, Any]
+
+    @property
+    def deployment(self) -> deployments.Deployment:
+        """The one that has the snapshot."""
+        return deployments.named(self.root / "reports", "local")
+
+    def exported(self, word: str) -> int:
+        """How many lines of all exports hold *word*."""
+        identity = said(self.root, "age_identity")
+        files = (self.deployment.folder / "actions").glob("*-rows-since-T0.jsonl.age")
+        return sum(line.count(word.encode()) for path in files for line in sealed.read_sealed(path, identity).splitlines())
+
+
+def said(root: Path, name: str) -> str:
+    """What the embedded target wrote of itself."""
+    return (root / ".opsnb" / "local" / "run" / name).read_text().strip()
+
+
+def state(root: Path) -> dict[str, Any]:
+    """Fingerprints of the tables nobody else writes, how many records are empty, the function's source."""
+    found: dict[str, Any] = {}
+    with psycopg.connect(said(root, "write_dsn")) as connection:
+        for table in STILL:
+            asked = f"select count(*), sum(hashtextextended(r::text, 0)::numeric) from {table} as r"
+            found[table] = connection.execute(asked.encode()).fetchone()
+        empty = connection.execute("select count(*) from public.patient_profiles where cumulative_medical_record = '{}'").fetchone()
+        found["empty records"] = empty
+    return found
+
+
+def begin(root: Path, notes: int) -> Clinic:
+    """Fills the clinic, keeps its functions, takes the snapshot."""
+    with psycopg.connect(said(root, "write_dsn"), autocommit=True) as connection:
+        (there,) = connection.execute("select count(*) from public.soap_notes").fetchone() or (0,)
+        if notes > there:
+            connection.execute(FILL.format(more=notes - there).encode())
+            connection.execute("analyze")
+    for words in (("functions", "archive", "local"), ("snapshot", "local"), ("rehearse", "local")):
+        ended = run_opsnb(*words, root=root, timeout_s=1800)
+        assert ended.code == 0, ended
+    return Clinic(root, state(root))
+
+
+def damage(clinic: Clinic, turn: int) -> None:
+    """Everything at once, and a function that is not the one that was archived."""
+    with psycopg.connect(said(clinic.root, "write_dsn"), autocommit=True) as connection:
+        connection.execute(DAMAGE.format(turn=turn).encode())
+    deploying = Deploying(said(clinic.root, "platform_url"), "localclinicopsnbdemo", SecretStr(said(clinic.root, "access_token")))
+    try:
+        source = f"Deno.serve(() => new Response('turn {turn}'));\n".encode()
+        deploying.deploy(FUNCTION, {"index.ts": source}, entrypoint="index.ts", verify_jwt=False)
+    finally:
+        deploying.close()
+
+
+def walk(clinic: Clinic, dice: random.Random, longest_s: float, number: int) -> Turn:
+    """One turn."""
+    turn, began = Turn(), time.monotonic()
+    damage(clinic, number)
+    words = [str(Path(sys.executable).with_name("opsnb")), "rollback", "local", "--apply", "--confirm", "local"]
+    for _ in range(dice.randint(1, KILLS)):
+        child = subprocess.Popen(
+            words, cwd=clinic.root, env=process_environment(clinic.root), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        at_s = dice.uniform(0.2, longest_s)
+        time.sleep(at_s)
+        if child.poll() is None:
+            os.kill(child.pid, signal.SIGKILL)
+            turn.killed_s.append(round(at_s, 2))
+        child.wait()
+    while turn.again < 5:
+        ended = run_opsnb("rollback", "local", "--apply", "--confirm", "local", root=clinic.root, timeout_s=1800)
+        turn.again += 1
+        if ended.code == 0:
+            break
+        turn.wrong.append(f"given again, it ended with {ended.code}: {ended.err.strip()[-160:]}") if turn.again == 5 else None
+    turn.seconds = time.monotonic() - began
+    now = state(clinic.root)
+    turn.wrong += [f"{what} is {now[what]}, was {was}" for what, was in clinic.then.items() if now[what] != was]
+    events = read_journal(clinic.deployment)
+    if events[-1]["event"] != "ended":
+        turn.wrong.append("the journal does not end")
+    if clinic.exported(f'"turn {number}"') < 3:
+        turn.wrong.append("new rows are in no export")
+    turn.wrong += _function(clinic, number)
+    return turn
+
+
+def _function(clinic: Clinic, number: int) -> list[str]:
+    """Whether the function is the archived one: deployed again, and by its own answer."""
+    live = hashlib.sha256(f"turn {number}".encode()).hexdigest()
+    ended = run_opsnb("run", "local", "--phase", "rollback", root=clinic.root, timeout_s=300)
+    told = sorted(clinic.deployment.folder.glob("rollback/*/results.json"))[-1].read_text(encoding="utf-8")
+    verdicts = {each["id"]: each["verdict"] for each in json.loads(told)["results"]}
+    wrong = [f"{check} is {verdicts.get(check)}" for check in ("rollback.functions_as_before", "rollback.rows_listed", "rollback.rows_put_back")
+             if verdicts.get(check) != "PASS"]  # fmt: skip
+    return wrong if live not in ended.out else [*wrong, "the wrong function answers"]
+
+
+def main(turns: int = TURNS, notes: int = 0) -> int:
+    """Prints the table; 1 where anything was wrong."""
+    dice = random.Random(SEED)
+    with tempfile.TemporaryDirectory(prefix="opsnb-wayback-", ignore_cleanup_errors=True) as folder:
+        root = make_home(Path(folder) / "home")
+        assert run_opsnb("local", "up", root=root, timeout_s=300).code == 0
+        try:
+            clinic = begin(root, notes)
+            first = walk(clinic, random.Random(1), 0.3, 0)
+            found = []
+            for number in range(1, turns + 1):
+                found.append(walk(clinic, dice, max(2.0, first.seconds * 0.8), number))
+                said_ = "; ".join(found[-1].wrong) or "as at T0"
+                killed = ", ".join(map(str, found[-1].killed_s)) or "never"
+                print(
+                    f"{number:3} killed at {killed} s, given again {found[-1].again} times, {found[-1].seconds:.0f} s: {said_}", flush=True
+                )
+        finally:
+            run_opsnb("local", "down", root=root)
+    kills, good = sum(len(turn.killed_s) for turn in found), sum(not turn.wrong for turn in found)
+    print(
+        f"\nthe way back: {good} of {len(found)} turns as at T0, {kills} kills (seed {SEED}), {clinic.then['public.soap_notes'][0]:,} notes"
+    )
+    return int(good < len(found))
+
+
+if __name__ == "__main__":
+    assert REPOSITORY.is_dir()
+    raise SystemExit(main(*(int(word) for word in sys.argv[1:])))
