@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test slow faults evidence-campaign bench lint lab clean
+.PHONY: demo test slow faults evidence-campaign way-back-campaign bench lint lab clean
 
 demo: $(STAMP) ## the runbook on the embedded target, from nothing to reports
 	@$(BIN)/opsnb demo
@@ -21,6 +21,9 @@ faults: $(STAMP) ## every fault of the embedded target against every notebook; s
 
 evidence-campaign: $(STAMP) ## secrets, kills, changes and hostile content against the archive; about an hour
 	@$(BIN)/python -m tests.campaigns
+
+way-back-campaign: $(STAMP) ## rollbacks killed at random moments, a hundred times; about half an hour
+	@$(BIN)/python -m tests.campaigns.wayback
 
 bench: $(STAMP) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks

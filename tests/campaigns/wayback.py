@@ -1,7 +1,6 @@
 """The way back with kill -9 at random moments: whatever was damaged is as at T0, what was written since is listed, nothing is done twice.
 
-``python -m tests.campaigns.wayback [TURNS] [NOTES]``: 100 turns over the embedded clinic's own notes by default; *NOTES* fills it up to so
-many. Each turn drops a table, empties one record in twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills
+``python -m tests.campaigns.wayback [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties one record in twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills
 it up to three times and gives the command again until it has ended. Must hold, each time: every row of the tables that the clinic's own
 traffic leaves alone is as at T0, no record is empty, the function is the archived one by hash, every new row is in an export.
 """
@@ -31,7 +30,7 @@ from opsnb.actions.rollback import read_journal
 from opsnb.evidence import deployments, sealed
 from opsnb.sources.deploying import Deploying
 
-TURNS, SEED, KILLS = 100, 20261124, 3
+TURNS, NOTES, SEED, KILLS = 100, 10_000, 20261124, 3
 FUNCTION = "get-patient-history"
 STILL = ("public.soap_notes", "public.appointments", "public.soap_subjective_symptoms", "public.soap_plan_medication", "public.users")
 DAMAGE = """
@@ -169,7 +168,7 @@ def _function(clinic: Clinic, number: int) -> list[str]:
     return wrong if live not in ended.out else [*wrong, "the wrong function answers"]
 
 
-def main(turns: int = TURNS, notes: int = 0) -> int:
+def main(turns: int = TURNS, notes: int = NOTES) -> int:
     """Prints the table; 1 where anything was wrong."""
     dice = random.Random(SEED)
     with tempfile.TemporaryDirectory(prefix="opsnb-wayback-", ignore_cleanup_errors=True) as folder:
@@ -183,9 +182,8 @@ def main(turns: int = TURNS, notes: int = 0) -> int:
                 found.append(walk(clinic, dice, max(2.0, first.seconds * 0.8), number))
                 said_ = "; ".join(found[-1].wrong) or "as at T0"
                 killed = ", ".join(map(str, found[-1].killed_s)) or "never"
-                print(
-                    f"{number:3} killed at {killed} s, given again {found[-1].again} times, {found[-1].seconds:.0f} s: {said_}", flush=True
-                )
+                times = f"given again {found[-1].again} times, {found[-1].seconds:.0f} s"
+                print(f"{number:3} killed at {killed} s, {times}: {said_}", flush=True)
         finally:
             run_opsnb("local", "down", root=root)
     kills, good = sum(len(turn.killed_s) for turn in found), sum(not turn.wrong for turn in found)
