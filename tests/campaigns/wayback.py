@@ -1,8 +1,9 @@
 """The way back with kill -9 at random moments: whatever was damaged is as at T0, what was written since is listed, nothing is done twice.
 
-``python -m tests.campaigns.wayback [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties one record in twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills
-it up to three times and gives the command again until it has ended. Must hold, each time: every row of the tables that the clinic's own
-traffic leaves alone is as at T0, no record is empty, the function is the archived one by hash, every new row is in an export.
+``python -m tests.campaigns.wayback [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties one record in
+twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills it up to three times and gives the command again until
+it has ended. Must hold, each time: every row of the tables that the clinic's own traffic leaves alone is as at T0, no record is empty, the
+function is the archived one by hash, every new row is in an export.
 """
 
 from __future__ import annotations
@@ -163,8 +164,8 @@ def _function(clinic: Clinic, number: int) -> list[str]:
     ended = run_opsnb("run", "local", "--phase", "rollback", root=clinic.root, timeout_s=300)
     told = sorted(clinic.deployment.folder.glob("rollback/*/results.json"))[-1].read_text(encoding="utf-8")
     verdicts = {each["id"]: each["verdict"] for each in json.loads(told)["results"]}
-    wrong = [f"{check} is {verdicts.get(check)}" for check in ("rollback.functions_as_before", "rollback.rows_listed", "rollback.rows_put_back")
-             if verdicts.get(check) != "PASS"]  # fmt: skip
+    asked = ("rollback.functions_as_before", "rollback.rows_listed", "rollback.rows_put_back")
+    wrong = [f"{check} is {verdicts.get(check)}" for check in asked if verdicts.get(check) != "PASS"]
     return wrong if live not in ended.out else [*wrong, "the wrong function answers"]
 
 
