@@ -1,7 +1,7 @@
 """The way back with kill -9 at random moments: whatever was damaged is as at T0, what was written since is listed, nothing is done twice.
 
 ``python -m tests.campaigns.wayback [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties one record in
-twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills it up to three times and gives the command again until
+twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills it up to three times and gives it again until
 it has ended. Must hold, each time: every row of the tables that the clinic's own traffic leaves alone is as at T0, no record is empty, the
 function is the archived one by hash, every new row is in an export.
 """
@@ -43,7 +43,6 @@ update public.soap_notes set signed_at = signed_at + interval '1 second' where i
 insert into public.soap_plan_medication (soap_note_id, name) select id, 'turn {turn}' from public.soap_notes order by id limit 3;
 """
 FILL = """
-set session_replication_role = replica;
 create temporary table who as select patient_id, provider_id from public.appointments limit 1;
 insert into public.appointments (id, patient_id, provider_id, starts_at, ends_at, status)
 select md5('a' || i)::uuid, patient_id, provider_id, now() - i * interval '1 minute', now(), 'completed'
