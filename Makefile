@@ -23,7 +23,7 @@ evidence-campaign: $(STAMP) ## secrets, kills, changes and hostile content again
 	@$(BIN)/python -m tests.campaigns
 
 way-back-campaign: $(STAMP) ## rollbacks killed at random moments, a hundred times; about half an hour
-	@$(BIN)/python -m tests.campaigns.wayback
+	@$(BIN)/python -m tests.campaigns.rollbacks
 
 bench: $(STAMP) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks

@@ -17,13 +17,14 @@ from opsnb.config import (
     Environment,
     Limits,
     Release,
+    clock,
     effective_limits,
     find_root,
     load_environment,
     load_release,
     settings,
 )
-from opsnb.errors import GateFailed, SourceError
+from opsnb.errors import GateFailed, SourceError, UsageError
 from opsnb.evidence import archive, attestations, deployments, display, form
 from opsnb.evidence.explaining import explain
 from opsnb.facts import Facts
@@ -31,6 +32,7 @@ from opsnb.questions import Questions
 from opsnb.sources import Doors
 from opsnb.verdicts import Check, CheckResult, Gate, PhaseReport, Verdict
 
+SIMULATED = "simulated_clock"
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
 
@@ -68,7 +70,9 @@ class Phase(Questions):
         self.limits: Limits = effective_limits(self.release, self.environment, **dict(limits or {}))
         self.apply = apply
         self.confirm = confirm
-        self.started_at = now or datetime.now(UTC)
+        if clock.is_simulated() and self.environment.autostart != "local":
+            raise UsageError(f"environment {environment}: OPSNB_CLOCK_BEHIND_S is for the embedded target alone; unset it")
+        self.started_at = now or clock.now()
         reports = settings().reports_folder(self.root)
         self.deployment = deployments.find_or_open(
             reports, self.environment.name, self.release.name, identifier=deployment, now=self.started_at
@@ -222,18 +226,25 @@ class Phase(Questions):
             self.report,
             saved=self._saved,
             started_at=self.started_at,
-            ended_at=datetime.now(UTC),
+            ended_at=clock.now(),
             guide_minutes=self.release.guide_minutes.get(self.name),
             run_folder=settings().run_dir,
             journal=settings().journal,
-            extras={"server_version": server_version},
+            extras={"server_version": server_version, **self._simulated()},
         )
-        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
+        seconds = (clock.now() - self.started_at).total_seconds()
         display.show(self.report, seconds=seconds, guide_minutes=self.release.guide_minutes.get(self.name), folder=run_folder)
         if self.report.gate in (Gate.FAILED, Gate.UNMEASURED):
             worst = self.report.worst_first()[0]
             raise GateFailed(f"The phase {self.name} ended {self.report.gate}: {worst.id}: {worst.summary}")
         return self.report
+
+    def _simulated(self) -> dict[str, str]:
+        """What a page says of a clock that is not the machine's."""
+        if not clock.is_simulated():
+            return {}
+        here, real = f"{self.started_at:%Y-%m-%d %H:%M}", f"{datetime.now(UTC):%H:%M}"
+        return {SIMULATED: f"{here} UTC; what database, metrics and platform say is of {real} UTC"}
 
     def _items(self) -> list[runbook.Item]:
         return runbook.items_of(self.name)

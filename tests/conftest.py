@@ -46,6 +46,7 @@ SLOW = frozenset(
         "platform_contract/test_answers_gone_wrong.py",
         "platform_contract/test_changes_once.py",
         "sources/test_source_shape_sql.py",
+        "watching/test_simulated_day.py",
         "watching/test_slots_under_fire.py",
         "watching/test_watch_commands.py",
     ]

@@ -9,11 +9,13 @@ import plotly.graph_objects as go
 
 from opsnb.charts.base import (
     BLUE,
+    PINK,
     RED,
     VERDICT_COLOURS,
     as_list,
     bar_height,
     empty_figure,
+    limit_line,
     needs_columns,
     new_figure,
 )
@@ -48,6 +50,33 @@ _GATES = {"passed": Verdict.PASS, "held": Verdict.INCONCLUSIVE, "unmeasured": Ve
 def _verdict_colour(word: str) -> str:
     verdict = _GATES.get(word) or (Verdict(word) if word in set(Verdict) else Verdict.NOT_APPLICABLE)
     return VERDICT_COLOURS[verdict]
+
+
+def measured_over_time(readings: pd.DataFrame, *, title: str, unit: str, limit: float | None) -> go.Figure:
+    """How did one figure go, run by run? A line with its limit; a run that measured nothing breaks it and is marked at the bottom.
+
+    Columns: at (UTC), value (in *unit*; missing where nothing was measured).
+    """
+    needs_columns(readings, "at", "value")
+    values = readings["value"].astype("float64")
+    known = values.dropna()
+    if known.empty:
+        return empty_figure(title, "no run measured it")
+    figure = new_figure(title, height=220)
+    figure.add_scatter(
+        x=as_list(readings["at"]), y=[None if pd.isna(value) else float(value) for value in values], mode="lines+markers", name="measured",
+        line={"color": BLUE}, connectgaps=False, showlegend=False, hovertemplate="%{x}: %{y:.3g} " + unit + "<extra></extra>",
+    )  # fmt: skip
+    missing = readings[values.isna()]
+    if len(missing):
+        figure.add_scatter(
+            x=as_list(missing["at"]), y=[0.0] * len(missing), mode="markers", name="not measured", showlegend=False,
+            marker={"color": PINK, "symbol": "x", "size": 8}, hovertemplate="%{x}: not measured<extra></extra>",
+        )  # fmt: skip
+    top = max(float(known.max()), limit or 0.0)
+    if limit is not None:
+        limit_line(figure, limit, f"limit {limit:g} {unit}")
+    return figure.update_yaxes(title_text=unit, range=[0, top * 1.15 or 1.0])
 
 
 def steps_taken(steps: pd.DataFrame, *, limit_s: float | None = None) -> go.Figure:

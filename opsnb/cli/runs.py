@@ -15,7 +15,7 @@ from rich.markup import escape
 from opsnb import errors
 from opsnb.cli.cleaning import cleanup
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
-from opsnb.config import child_environment, find_root
+from opsnb.config import child_environment, clock, find_root
 from opsnb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,9 +46,19 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Take up the last run; what came to its end and was measured is not done again.")
     ] = False,
+    day: Annotated[
+        bool,
+        typer.Option("--day", help="Simulate the 24 hours after a deployment on the embedded target: every monitoring run, one by one."),
+    ] = False,
 ) -> None:
     """Runs the phases of the runbook and archives their reports. Exit: 0 passed, 1 failed, 2 usage, 3 held, 4 unmeasured."""
     given = _parameters(parameter or [])
+    if day:
+        if phase or given or apply or resume:
+            raise UsageError(
+                "--day runs the monitoring phase at every slot of the schedule: leave --phase, --set, --apply and --resume out"
+            )
+        raise typer.Exit(_day(environment, deployment))
     if resume:
         if phase or given or apply:
             raise UsageError("--resume takes phases and parameters from the run that was cut off: leave --phase, --set and --apply out")
@@ -61,6 +71,31 @@ def run(
             raise UsageError(f"--confirm {name}: expected the environment's name, {environment}; nothing was changed")
         given |= {"apply": True, "confirm": name}
     raise typer.Exit(_run(environment, phase or [], deployment, given))
+
+
+def _day(environment: str, deployment: str) -> int:
+    from opsnb.local import target
+    from opsnb.verdicts import gate
+    from opsnb.watching import show, timeline
+    from opsnb.watching.simulated import Day
+
+    root = find_root()
+    found = Day.open(environment, root=root, deployment=deployment)
+    autostart(environment, root)
+    if not deployment:
+        with err.status("a day of logs is written"):
+            rows = target.day(root)
+        out.print(f"{rows:,} rows of logs behind the present; what is asked of the database is of the present")
+    with err.status("") as status:
+        for slot, tick in found.run(lambda slot: status.update(f"{slot.key}, {slot.due:%a %H:%M} UTC")):
+            for line in show.tick_lines(tick, len(found.schedule)):
+                out.print(f"{slot.due:%a %H:%M} UTC  {line}", soft_wrap=True)
+    watch, now = found.watch(), clock.now()
+    result = watch.judged(now)
+    out.print(show.heading(found.deployment.id, watch.table(now), now), soft_wrap=True)
+    out.print(f"[bold]{result.verdict}[/] {escape(result.summary)}", soft_wrap=True)
+    out.print(escape(str(timeline.write(watch, now))), soft_wrap=True)
+    return gate([result.verdict]).exit_code
 
 
 def _resume(environment: str, deployment: str, confirm: str) -> int:

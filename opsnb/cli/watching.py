@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from rich.markup import escape
 
 from opsnb import errors
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, err, out
-from opsnb.config import find_root, load_alerts, load_environment, settings
+from opsnb.config import clock, find_root, load_alerts, load_environment, settings
 from opsnb.errors import OpsnbError, UsageError
 from opsnb.evidence import deployments
 
@@ -50,7 +49,7 @@ def monitor(
         if notify and (trouble := telling.beat(known_environment(environment, root), well=True, root=root)):
             err.print(f"[red]✉[/] {escape(trouble)}", soft_wrap=True)
         raise typer.Exit(errors.EXIT_HELD if due else errors.EXIT_PASSED)
-    now = datetime.now(UTC)
+    now = clock.now()
     if slots:
         out.print(show.live(watch.deployment.id, watch.table(now), now))
         raise typer.Exit(errors.EXIT_PASSED)
@@ -67,7 +66,7 @@ def monitor(
         if notify:
             _told(watch, False, root)
         raise
-    lines, now = list(show.tick_lines(tick, len(watch.desk.schedule))), datetime.now(UTC)
+    lines, now = list(show.tick_lines(tick, len(watch.desk.schedule))), clock.now()
     page = None if tick.busy else timeline.write(watch, now)
     if notify and not tick.busy:
         lines += _told(watch, tick.well, root)
@@ -105,15 +104,15 @@ def watch(environment: EnvironmentArgument, deployment: DeploymentOption = "", n
     def ticked(tick: Tick) -> None:
         if screen is None:
             for line in show.tick_lines(tick, len(found.desk.schedule)):
-                out.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {line}", soft_wrap=True)
+                out.print(f"{clock.now():%Y-%m-%d %H:%M:%S} UTC {line}", soft_wrap=True)
         if tick.busy is None:
-            timeline.write(found, datetime.now(UTC))
+            timeline.write(found, clock.now())
             for line in _told(found, tick.well, root) if notify else []:
                 out.print(line, soft_wrap=True)
         update(f"{tick.busy} is at it" if tick.busy else "")
 
     def shown() -> object:
-        now = datetime.now(UTC)
+        now = clock.now()
         return show.live(found.deployment.id, found.table(now), now, status=status)
 
     screen = Live(get_renderable=shown, console=out, refresh_per_second=0.5) if out.is_terminal else None  # type: ignore[arg-type]
@@ -127,9 +126,9 @@ def watch(environment: EnvironmentArgument, deployment: DeploymentOption = "", n
     except KeyboardInterrupt:
         err.print(f"stopped: begun again, opsnb watch {escape(environment)} goes on where it was")
         raise typer.Exit(errors.EXIT_STOPPED) from None
-    result = found.judged(datetime.now(UTC))
+    result = found.judged(clock.now())
     out.print(f"[bold]{result.verdict}[/] {escape(result.summary)}", soft_wrap=True)
-    out.print(escape(str(timeline.write(found, datetime.now(UTC)))), soft_wrap=True)
+    out.print(escape(str(timeline.write(found, clock.now()))), soft_wrap=True)
     raise typer.Exit(gate([result.verdict]).exit_code)
 
 
@@ -181,7 +180,7 @@ def _told(watch: Watch, well: bool, root: Path) -> list[str]:
     from opsnb.watching import telling
 
     try:
-        lines = [f"[yellow]✉[/] {escape(line)}" for line in telling.tell(watch, root=root, now=datetime.now(UTC))]
+        lines = [f"[yellow]✉[/] {escape(line)}" for line in telling.tell(watch, root=root, now=clock.now())]
     except OpsnbError as error:  # the run counts whatever became of its message, which is kept
         lines = [f"[red]✉[/] {escape(str(error))}"]
     trouble = telling.beat(watch.environment, well=well, root=root)

@@ -17,7 +17,7 @@ class Settings:
     """Switches for how opsnb runs; what is being deployed stands in parameter files.
 
     `home` OPSNB_HOME, `run_dir` OPSNB_RUN_DIR (set by the runner), `journal` OPSNB_JOURNAL (set by the engine), `reports`
-    OPSNB_REPORTS, `local_autostart` OPSNB_LOCAL_AUTOSTART (0 switches it off).
+    OPSNB_REPORTS, `local_autostart` OPSNB_LOCAL_AUTOSTART (0 switches it off), `clock_behind_s` OPSNB_CLOCK_BEHIND_S (a simulated day).
     """
 
     home: Path | None
@@ -25,6 +25,7 @@ class Settings:
     journal: Path | None
     reports: Path | None
     local_autostart: bool
+    clock_behind_s: float = 0.0
 
     def reports_folder(self, root: Path) -> Path:
         """Where the archive is: OPSNB_REPORTS, else ``reports`` of the project."""
@@ -39,6 +40,7 @@ def settings() -> Settings:
         journal=_path("OPSNB_JOURNAL"),
         reports=_path("OPSNB_REPORTS"),
         local_autostart=_switch("OPSNB_LOCAL_AUTOSTART"),
+        clock_behind_s=_seconds("OPSNB_CLOCK_BEHIND_S"),
     )
 
 
@@ -54,6 +56,17 @@ def _switch(name: str) -> bool:
     return value != "0"
 
 
+def _seconds(name: str) -> float:
+    value = os.environ.get(name, "")
+    try:
+        seconds = float(value or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 7 * 86_400:
+        raise UsageError(f"{name}: expected seconds, from 0 to a week")
+    return seconds
+
+
 def environment_variable(name: str) -> str | None:
     """The value of a process-environment variable; None where it is not set."""
     return os.environ.get(name)
@@ -63,6 +76,11 @@ def child_environment(**extra: str) -> dict[str, str]:
     """The process environment for a process of ours, with *extra*; the switches of this process's own run are left out."""
     inherited = {name: value for name, value in os.environ.items() if name != "OPSNB_JOURNAL"}
     return {**inherited, **extra}
+
+
+def set_clock_behind(seconds: float) -> None:
+    """Sets this process, and those it starts, so far behind the machine's clock."""
+    os.environ["OPSNB_CLOCK_BEHIND_S"] = f"{seconds:.3f}"
 
 
 def become(environment: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from opsnb.config import clock
 from opsnb.evidence import deployments
 from opsnb.evidence.deployments import STAMP, Deployment
 from opsnb.evidence.results import (
@@ -101,7 +102,7 @@ def complete_run(folder: Path, *, phase: str, deployment_folder: Path, reason: s
     deployment = deployments.read_deployment(deployment_folder)
     write_unfinished(
         folder, phase, reason or "The notebook never reached its last cell.", environment=deployment.environment,
-        release=deployment.release, deployment=deployment.id, started_at=_started(folder), ended_at=datetime.now(UTC),
+        release=deployment.release, deployment=deployment.id, started_at=_started(folder), ended_at=clock.now(),
     )  # fmt: skip
     return read_run(folder)
 
@@ -112,7 +113,7 @@ def ensure_run(folder: Path, *, phase: str, deployment: Deployment, reason: str 
     if run.damaged:
         write_unfinished(
             folder, phase, reason or "The notebook never reached its last cell.", environment=deployment.environment,
-            release=deployment.release, deployment=deployment.id, started_at=started_at or _started(folder), ended_at=datetime.now(UTC),
+            release=deployment.release, deployment=deployment.id, started_at=started_at or _started(folder), ended_at=clock.now(),
         )  # fmt: skip
         run = read_run(folder)
     if run.damaged or not run.has_report or (folder / REPORT_NAME).stat().st_mtime < (folder / FILE_NAME).stat().st_mtime:
@@ -139,7 +140,7 @@ def _replace(run: Run, reason: str, started_at: datetime) -> None:
     environment, release, deployment = (str(run.data.get(name, "")) for name in ("environment", "release", "deployment"))
     write_unfinished(
         run.folder, run.phase, reason, environment=environment, release=release, deployment=deployment, started_at=started_at,
-        ended_at=datetime.now(UTC),
+        ended_at=clock.now(),
     )  # fmt: skip
 
 

@@ -24,7 +24,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True)
 class Deployment:
-    """One release into one environment. `folder` is reports/<environment>/<id>/; `closed_at` is None while it is open."""
+    """One release into one environment. `folder` is reports/<environment>/<id>/; `closed_at` is None while it is open.
+
+    `simulated`: it was lived through behind the machine's clock. It is asked for by name only, and nobody can sign it.
+    """
 
     id: str
     environment: str
@@ -32,6 +35,7 @@ class Deployment:
     opened_at: datetime
     closed_at: datetime | None
     folder: Path
+    simulated: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +65,14 @@ def find_or_open(reports_root: Path, environment: str, release: str, *, identifi
     return require_open(find(reports_root, environment, identifier))
 
 
+def open_simulated(reports_root: Path, environment: str, release: str, now: datetime) -> Deployment:
+    """A new deployment that began at *now*, a moment of the past."""
+    folder = _environment_folder(reports_root, environment)
+    _require_name("release", release)
+    with _locked(folder):
+        return _create(folder, environment, release, now, simulated=True)
+
+
 def require_open(deployment: Deployment) -> Deployment:
     """*deployment*; UsageError where it was signed off."""
     if deployment.closed_at is not None:
@@ -72,7 +84,7 @@ def require_open(deployment: Deployment) -> Deployment:
 def newest_open(reports_root: Path, environment: str, release: str | None = None) -> Deployment | None:
     """The newest deployment into *environment* that is not closed; of *release* only, where one is named."""
     for deployment in all_deployments(reports_root, environment):
-        if deployment.is_open and release in (None, deployment.release):
+        if deployment.is_open and not deployment.simulated and release in (None, deployment.release):
             return deployment
     return None
 
@@ -101,6 +113,7 @@ def named(reports_root: Path, name: str) -> Deployment:
         found = all_deployments(reports_root, name)
         if not found:
             raise UsageError(f"The environment {name} has no deployment in {reports_root} yet; `opsnb run {name}` opens one.")
+        found = [each for each in found if not each.simulated] or found
         return next((each for each in found if each.is_open), found[0])
     folders = [path.parent for path in reports_root.glob(f"*/*/{FILE_NAME}")]
     if match := [folder for folder in folders if folder.name == name]:
@@ -135,6 +148,7 @@ def read_deployment(folder: Path) -> Deployment:
             opened_at=datetime.fromisoformat(kept["opened_at"]),
             closed_at=None if closed_at is None else datetime.fromisoformat(closed_at),
             folder=folder,
+            simulated=bool(kept.get("simulated", False)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
@@ -165,7 +179,7 @@ def require_writable(reports_root: Path) -> None:
             folder.rmdir()
 
 
-def _create(folder: Path, environment: str, release: str, now: datetime) -> Deployment:
+def _create(folder: Path, environment: str, release: str, now: datetime, *, simulated: bool = False) -> Deployment:
     base = f"{now.astimezone(UTC).strftime(STAMP)}-{release}"
     identifier, count = base, 1
     while True:
@@ -177,19 +191,20 @@ def _create(folder: Path, environment: str, release: str, now: datetime) -> Depl
             identifier = f"{base}-{count}"
         except OSError as error:
             raise unwritable(folder, error) from error
-    opened = Deployment(identifier, environment, release, now.astimezone(UTC), None, folder / identifier)
+    opened = Deployment(identifier, environment, release, now.astimezone(UTC), None, folder / identifier, simulated)
     _write(opened)
     return opened
 
 
 def _write(deployment: Deployment) -> None:
-    content = {
+    content: dict[str, object] = {
         "id": deployment.id,
         "environment": deployment.environment,
         "release": deployment.release,
         "opened_at": utc(deployment.opened_at),
         "closed_at": None if deployment.closed_at is None else utc(deployment.closed_at),
     }
+    content |= {"simulated": True} if deployment.simulated else {}
     write_atomic(deployment.folder / FILE_NAME, json.dumps(content, indent=2) + "\n")
 
 

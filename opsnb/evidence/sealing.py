@@ -57,6 +57,8 @@ def sign_off(deployment: Deployment, signature: Signature, *, trusted: Sequence[
     require_trusted(by, signature.key.public.fingerprint, trusted)
     with _alone(deployment):
         kept = deployments.read_deployment(deployment.folder)
+        if kept.simulated:
+            raise ActionRefused(f"{kept.id} is a simulated day: its times are not those of the world, so nobody can sign it.")
         sealed = seal.read(kept.folder)
         signed = {int(each.predicate["entry"]) for each in sealed if each.kind == seal.SIGNOFF}
         entries = [entry for entry in ledger.read(kept.folder) if entry.kind == signoff.SIGN]

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from opsnb.config import (
     Limits,
     Release,
     child_environment,
+    clock,
     effective_limits,
     load_environment,
     load_release,
@@ -79,7 +79,7 @@ def run(
     _refuse_secrets(given, leaks.of_environment(environment, root))
     chosen = plan.waves(phases)
     reports = settings().reports_folder(root)
-    opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=datetime.now(UTC))
+    opened = deployments.find_or_open(reports, environment.name, release.name, identifier=deployment, now=clock.now())
     names = [phase for wave in chosen for phase in wave]
     with contextlib.nullcontext(order) if order or not remembered else orders.begin(opened, names, given) as held:
         ends = _ends_before(opened, order, environment, root) if order else []
@@ -169,7 +169,7 @@ def _run_phase(
     workers: Workers,
 ) -> PhaseEnd:  # fmt: skip
     progress(phase, None)
-    started = datetime.now(UTC)
+    started = clock.now()
     folder = archive.new_run_folder(deployment, phase, now=started)
     order = {
         "phase": phase,
@@ -184,7 +184,7 @@ def _run_phase(
     if reason:  # whoever was stopped did not come to it
         leaks.clean_folder(folder, secrecy.of_environment(environment, root, people=phase != ABOUT_PEOPLE))
     end = archive.ensure_run(folder, phase=phase, deployment=deployment, reason=reason, started_at=started)
-    ended = PhaseEnd(phase, end.gate, (datetime.now(UTC) - started).total_seconds(), folder, end.sentence)
+    ended = PhaseEnd(phase, end.gate, (clock.now() - started).total_seconds(), folder, end.sentence)
     progress(phase, ended)
     return ended
 

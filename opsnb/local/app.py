@@ -35,6 +35,7 @@ def create_app(context: Context, *, limits: RateLimits | None = None, stop: Call
         Route("/local/reset", control(reset), methods=["POST"]),
         Route("/local/repair", control(repair), methods=["POST"]),
         Route("/local/fault/{name}", control(fault), methods=["POST"]),
+        Route("/local/day", control(day), methods=["POST"]),
         Route("/local/notices", notice, methods=["POST"]),
         Route("/local/shutdown", control(shutdown), methods=["POST"]),
         *management.routes(limits),
@@ -115,6 +116,14 @@ async def fault(request: Request, context: Context) -> Response:
         if inspect.isawaitable(told):
             await told
     return JSONResponse({"fault": name})
+
+
+async def day(_request: Request, context: Context) -> Response:
+    """Writes a day of logs behind the present."""
+    from opsnb.local import day as whole_day
+
+    written = await asyncio.to_thread(whole_day.write, context.logbook, now=datetime.now(UTC))
+    return JSONResponse({"rows": written})
 
 
 async def notice(request: Request) -> Response:

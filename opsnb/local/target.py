@@ -113,6 +113,17 @@ def reset(root: Path) -> dict[str, Any]:
     return status(root)
 
 
+def day(root: Path) -> int:
+    """Writes a day of logs behind the present; how many rows. UsageError where the target does not run."""
+    folder = local_folder(root)
+    if not running(folder):
+        raise UsageError("the local target is not running: start it with `opsnb local up`")
+    try:
+        return int(_ask(folder, "POST", "/local/day", timeout_s=CHANGE_TIMEOUT_S)["rows"])
+    except httpx.HTTPError as error:
+        raise ActionFailed(f"the local target did not write its day ({type(error).__name__}): see {folder / 'daemon.log'}") from None
+
+
 def fault(root: Path, name: str) -> None:
     """Breaks the running target in the way *name* says. Raises UsageError where there is no such fault or no target."""
     folder = local_folder(root)

@@ -1,12 +1,12 @@
 """Questions of a notebook that need more than one source, a file of the release, or the archive."""
 
 from opsnb.questions.archive import ArchiveQuestions
-from opsnb.questions.before import BeforeQuestions
 from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.clock import ClockQuestions
 from opsnb.questions.database import DatabaseQuestions
 from opsnb.questions.functions import FunctionQuestions
 from opsnb.questions.outside import OutsideQuestions
+from opsnb.questions.periods import PeriodQuestions
 from opsnb.questions.rollback import RollbackQuestions
 from opsnb.questions.slots import SlotQuestions
 
@@ -16,7 +16,7 @@ class Questions(
     DatabaseQuestions,
     ArchiveQuestions,
     CleanupQuestions,
-    BeforeQuestions,
+    PeriodQuestions,
     RollbackQuestions,
     ClockQuestions,
     OutsideQuestions,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from opsnb.config import Environment, Limits, Release, text_of
+from opsnb.config import Environment, Limits, Release, clock, text_of
 from opsnb.evidence.deployments import Deployment
 from opsnb.facts import Facts
 from opsnb.sources import Absent, Doors
@@ -33,7 +33,7 @@ class Base:
 
     def utc_now(self) -> datetime:
         """The present, in UTC."""
-        return datetime.now(UTC)
+        return clock.now()
 
     def minutes_ago(self, minutes: float) -> datetime:
         """So many minutes before this run started."""

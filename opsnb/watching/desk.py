@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from opsnb.config.clock import now as present
 from opsnb.config.schedule import Slot
 from opsnb.verdicts import Gate
 from opsnb.watching import journal as journals
@@ -59,7 +60,7 @@ class Desk:
     schedule: Sequence[Slot]
     run: Callable[[Slot], Done]
     find: Callable[[datetime, datetime], Done | None] = lambda _since, _until: None
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = present
     began: Callable[[Slot], None] = field(default=lambda _slot: None)
 
     @property

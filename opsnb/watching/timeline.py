@@ -15,7 +15,7 @@ from opsnb.evidence import display, page
 from opsnb.evidence.results import REPORT_NAME
 from opsnb.evidence.safe import in_template, write_atomic
 from opsnb.verdicts import gate
-from opsnb.watching import show
+from opsnb.watching import pictures, show
 from opsnb.watching.service import Watch
 
 FILE_NAME = "timeline.html"
@@ -55,6 +55,9 @@ def render(watch: Watch, now: datetime) -> str:
             next=show.next_sentence(slots, now),
             now=now,
             rows=[_row(row, watch.desk.folder) for row in slots.to_dict("records")],
+            drawings=[Markup(svg) for svg in pictures.drawings(watch)],  # noqa: S704  (escapes what it draws)
+            told=pictures.told(watch),
+            simulated=watch.deployment.simulated,
             picture=_picture(slots, watch.deployment.opened_at, now),
             width=WIDTH,
         )
