@@ -10,6 +10,7 @@ from opsnb.checks.tables import known, some
 from opsnb.verdicts import Outcome, check, failed, inconclusive, passed
 
 _ROWS = "rows from the snapshot"
+_FUNCTIONS = "functions from the archive"
 
 
 @check(
@@ -21,7 +22,7 @@ _ROWS = "rows from the snapshot"
     empty="INCONCLUSIVE: no snapshot was taken in this deployment, so there is nothing to go back to.",
 )
 def still_possible(ways: pd.DataFrame, at_stake: pd.DataFrame, *, minutes: float) -> Outcome:
-    """The rows of the snapshot can come back within *minutes*, as measured in rehearsal and scaled to the rows there are now.
+    """Rows and functions can come back within *minutes*, as measured in rehearsal and scaled to the rows there are now.
 
     Tables: way, possible, rehearsed_s, now_s, why; table, then, now, more (rows since T0, by the planner's figures). FAIL: a way that was
     walked takes longer than promised, or did not give back what was taken. INCONCLUSIVE: no way was ever walked. Measured: minutes.
@@ -37,7 +38,8 @@ def still_possible(ways: pd.DataFrame, at_stake: pd.DataFrame, *, minutes: float
     also = f" Closed: {some(closed)}." if closed else ""
     if pd.isna(row["now_s"]):
         return inconclusive(f"The snapshot was never restored, so nobody knows how long the way back takes; {stake}.{also}", **details)
-    took = float(row["now_s"]) / 60
+    functions = ways[ways["way"] == _FUNCTIONS]["now_s"]
+    took = (float(row["now_s"]) + float(functions.fillna(0).sum())) / 60
     details["measured"] = round(took, 2)
     if not bool(row["possible"]):
         return failed(f"The snapshot's rehearsal did not give back what was taken: there is no whole way back.{also}", **details)

@@ -77,6 +77,15 @@ def rehearse(environment: EnvironmentArgument, deployment: DeploymentOption = ""
         out.print(Text(f"  not restored: {printable(name)}", style="red"))
     for each in found["catalogue"][:20]:
         out.print(Text(f"  catalogue: {each['kind']} {printable(each['object'])} {each['change']}", style="red"))
+    function = found["function"]
+    if function["same"] is None:
+        out.print(Text(f"no function was deployed again: {function['why']}", style="dim"))
+    elif function["same"]:
+        left = "; it could not be removed again: remove it by hand" if function["left"] else ""
+        out.print(f"{function['function']} was deployed under a name of its own in {seconds_text(function['seconds'])}, "
+                  f"the same by hash{left}", soft_wrap=True)  # fmt: skip
+    else:
+        out.print(Text(f"  {function['function']} was not deployed as archived: {printable(function['why'])}", style="red"))
     out.print(Text("The snapshot can be restored." if found["whole"] else "The snapshot cannot be restored whole.", style="bold"))
     raise typer.Exit(errors.EXIT_PASSED if found["whole"] else errors.EXIT_FAILED)
 

@@ -61,11 +61,12 @@ class BackupSpec(Model):
 
 
 class PlatformSpec(Model):
-    """The platform's management API."""
+    """The platform's management API. `scratch_function`: a rehearsal may deploy a function under a name of its own, and remove it."""
 
     url: UrlOrReference
     access_token: Reference
     timeout_s: Positive = 10
+    scratch_function: YesNo = False
 
 
 class FunctionsSpec(Model):

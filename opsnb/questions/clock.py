@@ -34,7 +34,9 @@ class ClockQuestions(Base):
         rows = [("rows from the snapshot", whole, rehearsed, rehearsed * max(1.0, growth) if rehearsed is not None else None, why)]
         archived = functions_archive.before(settings().reports_folder(self.root), self.deployment)
         names = ", ".join(archived)
-        rows.append(("functions from the archive", bool(archived), None, None, names or "nothing was archived before the deployment"))
+        one = (found or {}).get("function", {}).get("seconds")
+        each = None if one is None else float(one) * len(archived)  # one after the other, as the rollback deploys them
+        rows.append(("functions from the archive", bool(archived), each, each, names or "nothing was archived before the deployment"))
         rows.append(self._point_in_time(kept.at))
         facts = told("archive", "ways back of this deployment", rows, *COLUMNS)
         facts.extra.update(t0=kept.at.astimezone(UTC), growth=growth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from harness import make_home, process_environment, run_opsnb
@@ -73,6 +75,31 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     assert run_opsnb("local", "up", root=root, timeout_s=300).code == 0
     yield Desk(root)
     run_opsnb("local", "down", root=root)
+
+
+def test_a_function_is_deployed_again_in_rehearsal(desk: Desk) -> None:
+    """Under a name of its own, the same by hash, gone afterwards; not at all where the environment does not say so; never unseen."""
+    assert run_opsnb("functions", "archive", "local", root=desk.root).code == 0
+    assert run_opsnb("snapshot", "local", root=desk.root, timeout_s=300).code == 0
+    ended = run_opsnb("rehearse", "local", root=desk.root, timeout_s=300)
+    assert ended.code == 0 and "was deployed under a name of its own in" in " ".join(ended.out.split()), ended
+    record = json.loads(next(desk.deployment.folder.rglob("rehearsal-*.json")).read_text())["function"]
+    assert record["same"] is True and record["seconds"] > 0 and record["left"] is False
+    url, token = ((desk.root / ".opsnb" / "local" / "run" / name).read_text().strip() for name in ("platform_url", "access_token"))
+    listed = httpx.get(f"{url}/v1/projects/localclinicopsnbdemo/functions", headers={"authorization": f"Bearer {token}"}, trust_env=False)
+    assert listed.status_code == 200 and "opsnb-rehearsal" not in listed.text and len(listed.json()) >= 4, "it is removed"
+    environment = desk.root / "parameters" / "environments" / "local.yaml"
+    text = environment.read_text()
+    environment.write_text(text.replace("  scratch_function: true", "  scratch_function: false"))
+    ended = run_opsnb("rehearse", "local", root=desk.root, timeout_s=300)
+    assert ended.code == 0 and "no function was deployed again: the environment does not allow it" in " ".join(ended.out.split()), ended
+    environment.write_text(text)
+    spoiled = next(path for path in desk.deployment.folder.glob("archives/*/*/source/**/*.ts"))
+    content = spoiled.read_bytes()
+    spoiled.write_bytes(content + b"// more")
+    ended = run_opsnb("rehearse", "local", root=desk.root, timeout_s=300)
+    assert ended.code == 1 and "was not deployed as archived" in " ".join(ended.out.split()), ended
+    spoiled.write_bytes(content)
 
 
 @pytest.fixture

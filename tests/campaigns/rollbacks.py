@@ -1,6 +1,6 @@
 """The way back with kill -9 at random moments: whatever was damaged is as at T0, what was written since is listed, nothing is done twice.
 
-``python -m tests.campaigns.rollbacks [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties one record in
+``python -m tests.campaigns.rollbacks [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties a record in
 twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills it up to three times and gives it again until
 it has ended. Must hold, each time: every row of the tables that the clinic's own traffic leaves alone is as at T0, no record is empty, the
 function is the archived one by hash, every new row is in an export.

@@ -36,5 +36,11 @@ def test_what_the_clock_says(facts: Facts, verdict: str, said: str) -> None:
     assert (str(result.verdict), said in result.summary) == (verdict, True), result.summary
 
 
+def test_functions_take_their_time_too() -> None:
+    facts = ways(590.0)
+    facts.table.loc[1, "now_s"] = 20.0
+    assert "FAIL" in str(still_possible(facts, STAKE, minutes=10).verdict)
+
+
 def test_what_is_closed_is_told() -> None:
     assert "the platform's point in time (no window is told)" in still_possible(ways(1.0), STAKE, minutes=10).summary

@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import SecretStr
 
 from opsnb.actions.snapshot.kept import Kept, check_files, newest_kept
+from opsnb.actions.snapshot.redeploying import redeploy
 from opsnb.checks.drift.comparing import Catalogue, compare
 from opsnb.config import Environment, load_environment, load_release, settings
 from opsnb.errors import ActionRefused, UsageError
@@ -61,13 +62,16 @@ class Rehearsal:
                 tables = self._tables(dsn)
             with self._step("compare catalogue", progress):
                 changes = self._catalogue(dsn)
+        progress("deploying a function")
+        function = redeploy(self.environment, self.deployment, self.root)
         differing = [each["table"] for each in tables if each["state"] == "differs"]
         unknown = [each["table"] for each in tables if each["state"] == "not compared"]
         record = {
             "snapshot": self.kept.name, "at": self.kept.at.isoformat(), "started_at": utc(started), "ended_at": utc(datetime.now(UTC)),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()}, "tables": tables, "not_restored": broken,
             "catalogue": changes, "differing": differing, "not_compared": unknown,
-            "whole": not (differing or unknown or broken or changes) and bool(tables),
+            "function": function.record,
+            "whole": not (differing or unknown or broken or changes or function.same is False) and bool(tables),
         }  # fmt: skip
         write_atomic(self.kept.folder / f"{PREFIX}{started.strftime(STAMP)}.json", json.dumps(record, indent=1) + "\n")
         return record
