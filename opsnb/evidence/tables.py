@@ -132,7 +132,7 @@ def difference(was: str, is_: str) -> tuple[list[Part], list[Part]]:
 
 def scrolled(table: str, label: str) -> str:
     """*table* in a box that scrolls sideways, from the keyboard too."""
-    return f'<div class="opsnb-scroll" role="region" aria-label="{escape(label)}" tabindex="0">{table}</div>'
+    return f'<div class="opsnb-scroll" role="group" aria-label="{escape(label)}" tabindex="0">{table}</div>'
 
 
 def _differs(table: pd.DataFrame) -> bool:
