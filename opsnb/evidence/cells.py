@@ -36,7 +36,7 @@ _TAGS = (
 )  # fmt: skip
 _OURS = re.compile(r"(?:<style>[^<]*</style>)?<div class=\"opsnb")
 _CLASSES = re.compile(r"opsnb(?:-[a-z-]+)?(?: opsnb(?:-[a-z-]+)?)*")
-_FIXED = {"scope": {"col", "row"}, "role": {"region"}, "tabindex": {"0"}, "align": {"left", "right", "center"}}
+_FIXED = {"scope": {"col", "row"}, "role": {"group", "region"}, "tabindex": {"0"}, "align": {"left", "right", "center"}}
 
 
 @dataclass
@@ -103,7 +103,8 @@ def own_html(html: str) -> str:
 def chart_html(figure: Mapping[str, Any], *, live: bool) -> str:
     """A chart as a static picture and, where *live*, its data for the library."""
     data = f'<div class="chart-live"></div><script type="application/json">{json_in_html(figure)}</script>' if live else ""
-    return f'<figure class="chart"><div class="chart-static">{figure_svg(figure)}</div>{data}</figure>'
+    static = f'<div class="chart-static" role="group" aria-label="Chart" tabindex="0">{figure_svg(figure)}</div>'
+    return f'<figure class="chart">{static}{data}</figure>'
 
 
 def plain(text: str) -> str:

@@ -131,7 +131,7 @@ def difference(was: str, is_: str) -> tuple[list[Part], list[Part]]:
 
 
 def scrolled(table: str, label: str) -> str:
-    """*table* in a box that scrolls sideways, from the keyboard too."""
+    """*table* in a box that scrolls sideways, from the keyboard too; a group: landmarks are for the parts of a page."""
     return f'<div class="opsnb-scroll" role="group" aria-label="{escape(label)}" tabindex="0">{table}</div>'
 
 
