@@ -32,7 +32,7 @@ def drawings(watch: Watch) -> list[str]:
     runs = sorted((run for run in read_runs(watch.deployment) if run.phase == PHASE and not run.damaged), key=lambda run: run.name)
     figures = [figure for check, title, unit, times in SHOWN if (figure := _figure(runs, check, title, unit, times)) is not None]
     sizes = archive.saved_over_time(watch.deployment, "database_size")
-    if sizes.answer is not None and sizes.answer["taken_at"].nunique() > 1:
+    if sizes.answer is not None and "taken_at" in sizes.answer and sizes.answer["taken_at"].nunique() > 1:
         limits = effective_limits(watch.release, watch.environment)
         figures.append(storage_growth(sizes.answer, limit_mb=limits.growth_mb))
     return [figure_svg(figure.to_plotly_json()) for figure in figures]

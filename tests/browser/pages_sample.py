@@ -11,7 +11,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "evidence"))
 import evidence_sample as sample
 import pandas as pd
+from harness import REPOSITORY
 
+from opsnb.config import load_environment, load_release
 from opsnb.evidence import index, signoff
 from opsnb.fleet import page as fleet_page
 from opsnb.fleet import store
@@ -50,8 +52,9 @@ def _timeline(deployment: Any) -> Path:
     judged = CheckResult("schedule.kept", "The schedule is kept", (), Verdict.INCONCLUSIVE, "4 of 19 runs are done.", "Wait.")
     folder = deployment.folder / "monitor"
     watch: Any = SimpleNamespace(
-        table=lambda _now: pd.DataFrame(rows), judged=lambda _now: judged, deployment=deployment, desk=SimpleNamespace(folder=folder)
-    )
+        table=lambda _now: pd.DataFrame(rows), judged=lambda _now: judged, deployment=deployment, desk=SimpleNamespace(folder=folder),
+        release=load_release("patient-history", REPOSITORY), environment=load_environment("local", REPOSITORY),
+    )  # fmt: skip
     return timeline.write(watch, sample.NOW + timedelta(hours=6))
 
 

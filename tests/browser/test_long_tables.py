@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_reports import BROWSER, browse
+from browsing import BROWSER, browse
 
 from opsnb.evidence import page
 from opsnb.evidence.tables import table_html
