@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import psycopg
@@ -21,10 +23,11 @@ from clusters import bare
 from harness import make_home, process_environment
 
 from opsnb.actions.rollback import Rollback, read_journal
-from opsnb.actions.rollback.journal import held
+from opsnb.actions.rollback.journal import Journal, held
 from opsnb.actions.snapshot import Snapshot
 from opsnb.errors import ActionFailed, ActionRefused, UsageError
 from opsnb.evidence import deployments, sealed
+from opsnb.sources import backup
 
 NOTES = """
 create table public.things (id uuid primary key default gen_random_uuid(), owner uuid, n int not null, body jsonb,
@@ -178,6 +181,59 @@ def test_what_was_written_since_is_kept_encrypted(desk: Desk) -> None:
     assert all(row["table"] == "public.things" for row in rows)
     everything = b"".join(path.read_bytes() for path in desk.deployment.folder.rglob("*") if path.is_file())
     assert b"Quilliana" not in everything
+
+
+def test_killed_after_the_commit_the_lost_rows_are_still_listed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was exported before the process was killed stands in the step that finds everything as it was."""
+    desk.take()
+    desk.do(DAMAGE["new rows"])
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, "write", lambda self, event, **said: stop(event, said) or write(self, event, **said))
+        with pytest.raises(KeyboardInterrupt):
+            desk.back()
+    desk.back()
+    done = next(event for event in read_journal(desk.deployment) if event["event"] == "done" and event["step"] == "rows")
+    assert done["rows"]["public.things"]["gone"] == 9 and (desk.deployment.folder / done["export"]).is_file()
+
+
+write = Journal.write
+
+
+def stop(event: str, said: dict[str, Any]) -> None:
+    if event == "done" and said["step"] == "rows":
+        raise KeyboardInterrupt
+
+
+def test_rows_committed_while_the_tables_were_waited_for(desk: Desk) -> None:
+    """They are there when the tables are held, so they are exported and go like all others."""
+    desk.take()
+    before = desk.state()
+    desk.do(DAMAGE["mangled"])
+    with psycopg.connect(desk.dsn) as holder:
+        holder.execute("insert into public.things (owner, n, body) values (gen_random_uuid(), 5555, '{}')")
+        ended = Timer(1.0, holder.commit)
+        with rewound(ended):
+            desk.back()
+    assert desk.state() == before
+    done = next(event for event in read_journal(desk.deployment) if event["event"] == "done" and event["step"] == "rows")
+    assert done["rows"]["public.things"]["gone"] == 1
+
+
+@contextmanager
+def rewound(commit: Timer) -> Iterator[None]:
+    """Commits a moment after the tables are asked for."""
+    asked = backup.rewinding
+
+    @contextmanager
+    def later(*arguments: Any, **options: Any) -> Iterator[Any]:
+        if options.get("write"):
+            commit.start()
+        with asked(*arguments, **options) as both:
+            yield both
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup, "rewinding", later)
+        yield
 
 
 def test_a_plan_changes_nothing(desk: Desk) -> None:

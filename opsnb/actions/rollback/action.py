@@ -258,8 +258,11 @@ class Rollback:
             if left := [each.table for each in rewinding.differences(tables)]:
                 raise ActionFailed(f"{', '.join(left[:5])}: not as at T0 after rows were put back. Nothing was changed.")
             said["equal"] = len(tables)
+        earlier = journal.noted("exported")
         if kept:
             said["export"] = str(kept[0].relative_to(self.deployment.folder))
+        elif not differences and earlier is not None and not self.point:  # killed between the commit and this line of the journal
+            said.update(rows=earlier["rows"], export=earlier["file"])
         if after:
             progress("foreign keys that are gone")
             said["keys"] = backup.restore_entries(then.programs, self._write_dsn(), then.folder, after, timeout_s=timeout)

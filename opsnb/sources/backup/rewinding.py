@@ -236,6 +236,8 @@ def rewinding(
     here, there = _connect(now, timeout_s), _connect(then, timeout_s)
     try:
         here.read_only = not write
+        if write:  # a snapshot of before the locks would not show what was committed while they were waited for
+            here.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         both = Rewinding(here, there)
         if write:
             here.execute("select")  # begins the transaction that the setting is local to
