@@ -18,7 +18,7 @@ LAYERS = (
     {"config", "runbook"},
     {"sources", "checks", "charts"},
     {"evidence"},
-    {"actions", "collecting", "guide"},
+    {"actions", "board", "collecting", "guide"},
     {"questions"},
     {"phase"},
     {"execution", "local"},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +23,20 @@ CONNECTION_STATES = ("53300", "57P03")
 DENIED = "42501"
 _INTERVALS = ("function", "failed_at", "good_again_at", "seconds", "probes", "what")
 _NO_CALLS = "INCONCLUSIVE: no call is in the log, so its silence proves nothing."
+
+
+def _of_the_window(judge: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Adds *cut_short* (words; '' where it was not): what passed in a part of the window has not passed in the window."""
+
+    @functools.wraps(judge)
+    def whole(*tables: pd.DataFrame, cut_short: str = "", **expected: Any) -> Outcome:
+        outcome = judge(*tables, **expected)
+        if not cut_short:
+            return outcome
+        verdict = Verdict.INCONCLUSIVE if outcome.verdict is Verdict.PASS else outcome.verdict
+        return replace(outcome, verdict=verdict, summary=f"{outcome.summary} {cut_short}")
+
+    return whole
 
 
 @check(
@@ -55,6 +72,7 @@ def announced(sent: pd.DataFrame, *, message: str = "window_begins") -> Outcome:
     fix="Stop the window, look at the function's logs, roll back if the new version is the cause.",
     empty=_NO_CALLS,
 )
+@_of_the_window
 def no_500(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], minimum: float) -> Outcome:
     """No call of any function, our probes included, was answered with 5xx or never answered.
 
@@ -71,6 +89,7 @@ def no_500(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, 
     fix="Look at the connections by role and state; raise the pool or stop what holds it, before callers are turned away.",
     empty="PASS: no refusal by Postgres is the healthy case; it counts only while a marked probe proves the logs alive.",
 )
+@_of_the_window
 def no_connection_timeouts(
     refused: pd.DataFrame, waited: pd.DataFrame, calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame,
     *, names: Iterable[str], minimum: float,
@@ -107,6 +126,7 @@ def no_connection_timeouts(
     fix="Run the rls phase: it says which policy and which caller. A 42501 without a 403 is a violation the function hid.",
     empty=_NO_CALLS,
 )
+@_of_the_window
 def no_403(
     calls: pd.DataFrame, refused: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame,
     *, names: Iterable[str], minimum: float, api_roles: Iterable[str] = API_ROLES,
@@ -138,6 +158,7 @@ def no_403(
     fix="n_401_platform: the gateway refused the token before the function ran (verify_jwt, third-party keys). Else the function did.",
     empty=_NO_CALLS,
 )
+@_of_the_window
 def no_401(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], minimum: float) -> Outcome:
     """No call was answered 401, by the platform or by the function. Tables: `function_calls`, `probe_seen`, `functions`."""
     counts = logs.tally(calls, functions, names)
@@ -155,6 +176,7 @@ def no_401(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, 
     fix="Investigate after the deployment: which function, since when; compare with the database's response time.",
     empty=_NO_CALLS,
 )
+@_of_the_window
 def response_times(
     calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit_s: float, minimum: float
 ) -> Outcome:
@@ -182,6 +204,7 @@ def response_times(
     fix="Each row is a time in which a function did not answer. Longer than announced: tell the stakeholders, consider the rollback.",
     empty="INCONCLUSIVE: no probe was sent, so no second of the window was watched.",
 )
+@_of_the_window
 def downtime(
     probes: pd.DataFrame, *, names: Iterable[str], window_s: float, interval_s: float, limit_minutes: float, status: int = 200
 ) -> Outcome:
@@ -197,15 +220,8 @@ def downtime(
         return inconclusive(
             f"No probe was sent; {counted(len(wanted), 'function')} must be probed every {interval_s:g} s for {window_s:g} s."
         )
-    known(probes, "at", "function", "seconds")
-    rows = probes[probes["function"].isin(wanted)]
-    begun = pd.to_datetime(rows["at"], utc=True)
-    rows = rows.assign(begun=begun, ended=begun + pd.to_timedelta(rows["seconds"].astype("float64"), unit="s")).sort_values(
-        "begun", kind="stable"
-    )
-    rows = rows.assign(good=(pd.to_numeric(rows["status"], errors="coerce") == status).fillna(False).astype(bool))
-    intervals = [interval for name in wanted for interval in _failures(name, rows[rows["function"] == name])]
-    down_s = _union_s([(each["failed_at"], each["good_again_at"]) for each in intervals])
+    rows = _judged(probes, wanted, status)
+    down_s, intervals = _down(rows, wanted)
     table = findings(intervals, _INTERVALS) if intervals else _watched(rows)
     limit_s = 60 * limit_minutes
     seen = f"{down_s:.1f} s of downtime, {limit_s:g} s are allowed; {counted(len(rows), 'probe')} of {counted(len(wanted), 'function')}"
@@ -254,6 +270,27 @@ def verification_in_time(*, window_ended: datetime | str | None, verified_at: da
 
 def _none(counts: pd.DataFrame, columns: tuple[str, ...], seen: pd.DataFrame, minimum: float, what: str, many: str = "") -> Outcome:
     return judge_zero(logs.total(counts, *columns), logs.total(counts, "n"), minimum, logs.is_alive(seen), what, table=counts, many=many)
+
+
+def down_so_far(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> float:
+    """The seconds of downtime, as `downtime` counts them, in what has been watched so far."""
+    wanted = sorted(set(names))
+    return 0.0 if probes.empty else _down(_judged(probes, wanted, status), wanted)[0]
+
+
+def _judged(probes: pd.DataFrame, wanted: list[str], status: int) -> pd.DataFrame:
+    """The probes of *wanted* in order of time, with when each begun and ended, and whether it was good."""
+    known(probes, "at", "function", "seconds")
+    rows = probes[probes["function"].isin(wanted)]
+    begun = pd.to_datetime(rows["at"], utc=True)
+    ended = begun + pd.to_timedelta(rows["seconds"].astype("float64"), unit="s")
+    good = (pd.to_numeric(rows["status"], errors="coerce") == status).fillna(False).astype(bool)
+    return rows.assign(begun=begun, ended=ended, good=good).sort_values("begun", kind="stable")
+
+
+def _down(rows: pd.DataFrame, wanted: list[str]) -> tuple[float, list[dict[str, object]]]:
+    intervals = [interval for name in wanted for interval in _failures(name, rows[rows["function"] == name])]
+    return _union_s([(each["failed_at"], each["good_again_at"]) for each in intervals]), intervals
 
 
 def _failures(name: str, rows: pd.DataFrame) -> list[dict[str, object]]:

@@ -23,6 +23,7 @@ from opsnb.cli import (
     walking,
     watching,
     wayback,
+    window,
 )
 from opsnb.cli.shared import app, err
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
@@ -45,12 +46,13 @@ __all__ = [
     "walking",
     "watching",
     "wayback",
+    "window",
 ]
 
 
 PANELS = {
     "The first day": ("init", "doctor", "lint"),
-    "The runbook": ("run", "lab", "demo", "explain", "fleet", "announce", "cleanup", "journey"),
+    "The runbook": ("run", "lab", "demo", "explain", "fleet", "announce", "window", "cleanup", "journey"),
     "The way back": ("snapshot", "rehearse", "rollback", "functions"),
     "Unattended": ("monitor", "watch", "schedule", "replay", "logs"),
     "What people say, and what is kept": ("status", "attest", "accept", "withdraw", "signoff", "verify", "keygen", "history", "retention"),

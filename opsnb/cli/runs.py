@@ -70,7 +70,7 @@ def run(
         if name != environment:
             raise UsageError(f"--confirm {name}: expected the environment's name, {environment}; nothing was changed")
         given |= {"apply": True, "confirm": name}
-    raise typer.Exit(_run(environment, phase or [], deployment, given))
+    raise typer.Exit(run_phases(environment, phase or [], deployment, given))
 
 
 def _day(environment: str, deployment: str) -> int:
@@ -122,7 +122,8 @@ def _resume(environment: str, deployment: str, confirm: str) -> int:
         return _run_with(workers, environment, root, list(order.phases), deployment, dict(order.parameters), order)
 
 
-def _run(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
+def run_phases(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
+    """Runs *phases* with a progress bar and prints how they ended; the exit code."""
     from opsnb.execution.workers import Workers
 
     root = find_root()
@@ -134,6 +135,7 @@ def _run_with(
     workers: Workers, environment: str, root: Path, phases: list[str], deployment: str, parameters: dict[str, Any],
     order: Order | None = None,
 ) -> int:  # fmt: skip
+    from opsnb.board.places import boards_now
     from opsnb.execution import plan, progress, runner
     from opsnb.verdicts import Gate
 
@@ -141,7 +143,8 @@ def _run_with(
     runner.require_possible(environment, phases=phases, deployment=deployment, parameters=parameters, root=root)
     autostart(environment, root)
     try:
-        with progress.phases(err, [name for wave in waves for name in wave]) as report:
+        names = [name for wave in waves for name in wave]
+        with progress.phases(err, names, lambda: boards_now(root, environment) if "window" in names else ()) as report:
             opened, ends = runner.run(
                 environment, phases=phases, deployment=deployment, parameters=parameters, root=root, progress=report, workers=workers,
                 order=order,
@@ -202,6 +205,6 @@ def demo() -> None:
         step()
     out.print("The embedded target stays up: explore with `opsnb lab`, stop it with `opsnb local down`.")
     out.print("[bold]$ opsnb run local[/]")
-    code = _run("local", [], "", {})
+    code = run_phases("local", [], "", {})
     # held is how a deployment ends whose attestations and 24 hours are still open
     raise typer.Exit(0 if code in (errors.EXIT_PASSED, errors.EXIT_HELD) else code)

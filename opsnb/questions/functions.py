@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
 from opsnb.actions import functions_archive
+from opsnb.board.places import Place
+from opsnb.board.watching import Watching
 from opsnb.checks import audit
 from opsnb.checks.credentials import shape_of
 from opsnb.checks.scanner import scan
@@ -16,6 +19,7 @@ from opsnb.evidence import manifest
 from opsnb.facts import Facts, asked
 from opsnb.questions.base import Base, told
 from opsnb.sources import Absent, Doors
+from opsnb.sources.gateway import CUT_SHORT
 
 
 class FunctionQuestions(Base):
@@ -30,11 +34,34 @@ class FunctionQuestions(Base):
         return self.sources.functions.strangers(self.release.functions, values=self._probe_values())
 
     def watch(self, seconds: float | None = None) -> Facts:
-        """Calls every function over and over, for *seconds* or as long as the environment says."""
-        window = self.environment.window
-        return self.sources.functions.watch(
-            self.release.functions, values=self._probe_values(), seconds=seconds or window.probe_seconds, interval_s=window.probe_interval_s
+        """Calls every function over and over, for *seconds* or as long as the environment says, and shows the live board meanwhile.
+
+        Interrupting the kernel, or ``opsnb window ENV --stop``, ends it early; what is judged then says so (`cut_short`).
+        """
+        window, functions = self.environment.window, self.release.functions
+        lasts = seconds or window.probe_seconds
+        asking = partial(
+            self.sources.functions.watch, functions, values=self._probe_values(), seconds=lasts, interval_s=window.probe_interval_s
         )
+        if isinstance(self.sources.functions, Absent):
+            return asking()
+        place = Place(self.root, self.environment.name, self.deployment.id)
+        statuses = {slug: said.response.status for slug, said in functions.items()}
+        limits = {"allowed_s": 60 * self.limits.window_minutes, "slow_s": self.limits.window_response_s}
+        with Watching(place, statuses=statuses, window_s=lasts, metrics=self.sources.metrics.samples, **limits) as board:
+            probes = asking(tick=board.tick)
+            if probes.answer is not None:
+                board.end(probes.answer, probes.extra[CUT_SHORT])
+        return probes
+
+    def cut_short(self, probes: Facts, seconds: float | None = None) -> str:
+        """What a judgement must say of a watch that was ended early, or was asked for less than the environment's window; else ''."""
+        after, whole = probes.extra.get(CUT_SHORT), self.environment.window.probe_seconds
+        if after is not None:
+            return f"The window was cut short after {after:.0f} s: what came then is not known."
+        if seconds is not None and seconds < whole:
+            return f"Only {seconds:g} s of the window's {whole:g} s were watched: what came then is not known."
+        return ""
 
     def probe_seen(self) -> Facts:
         """Whether a probe of this run arrived in the logs; waits as long as the environment says they are late."""

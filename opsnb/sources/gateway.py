@@ -8,8 +8,8 @@ import string
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,16 @@ from pydantic import SecretStr
 
 from opsnb.config import FunctionSpec
 from opsnb.errors import SourceError, UsageError
-from opsnb.facts import asked
+from opsnb.facts import Facts, asked
 from opsnb.sources.http import Http, unreached
 from opsnb.sources.judging import AT_MOST, answered_at_all, differences
 
 SOURCE = "functions"
 MARK = "opsnb_probe"
 EXPECTS = "opsnb_expects"
+CUT_SHORT = "cut_short"
+"""In `extra` of what `Gateway.watch` answers: after how many seconds it was ended early; None where it was not."""
+TICK_S = 1.0
 AT_ONCE = 4
 """Probes on their way at the same time: enough not to wait for the slowest, few enough to be no load."""
 NO_OBJECT, NO_FIELD = "not a JSON object", "no declared field"
@@ -54,7 +57,7 @@ class Gateway:
         timeout_s: float = 30,
         journal: Path | None = None,
         transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         key = anon_key.get_secret_value()
@@ -94,25 +97,52 @@ class Gateway:
 
     @asked(SOURCE)
     def watch(
-        self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], seconds: float, interval_s: float
-    ) -> tuple[str, pd.DataFrame]:
+        self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str], seconds: float, interval_s: float,
+        tick: Callable[[pd.DataFrame, float], bool] = lambda _rows, _left_s: True,
+    ) -> tuple[str, pd.DataFrame] | Facts:  # fmt: skip
         """As `probe`, over and over for *seconds*: each function every *interval_s*, or as soon as it answered where that took longer.
 
-        The functions are watched side by side: one that hangs hides nothing of the others.
+        The functions are watched side by side: one that hangs hides nothing of the others. *tick* is handed what is known so far and the
+        seconds left, every second, and says whether to go on; a KeyboardInterrupt ends the watch too. `extra` says when (CUT_SHORT).
         """
         bodies = _bodies(functions, values)
-        ends = self._clock() + seconds
+        begins, started, stop = self._clock(), time.perf_counter(), threading.Event()
+        ends, rows, cut_short = begins + seconds, list[dict[str, Any]](), None
+        pause = self._sleep or stop.wait
 
-        def watch_one(slug: str, said: FunctionSpec) -> list[dict[str, Any]]:
-            rows: list[dict[str, Any]] = []
-            while not rows or self._clock() < ends:
-                begun = self._clock()
+        def watch_one(slug: str, said: FunctionSpec) -> None:
+            first = True
+            while first or (self._clock() < ends and not stop.is_set()):
+                first, begun = False, self._clock()
                 rows.append(self._call(slug, said, bodies[slug]))
-                self._sleep(max(0.0, min(begun + interval_s, ends) - self._clock()))
-            return rows
+                pause(max(0.0, min(begun + interval_s, ends) - self._clock()))
 
-        rows = self._side_by_side(functions, watch_one, at_once=max(1, len(functions)))
-        return self._answered(functions, sorted(rows, key=lambda row: row["at"]))
+        with ThreadPoolExecutor(max(1, len(functions)), thread_name_prefix="probe") as pool:
+            watches = [pool.submit(watch_one, slug, said) for slug, said in functions.items()]
+            try:
+                if not self._look_on(watches, lambda: tick(_table(rows), max(0.0, ends - self._clock()))):
+                    cut_short = self._clock() - begins
+            except KeyboardInterrupt:
+                cut_short = self._clock() - begins
+            finally:
+                stop.set()  # whatever ended it: nobody is called any more
+        for each in watches:
+            each.result()
+        if cut_short is not None and cut_short >= seconds:
+            cut_short = None  # asked too late to cut anything
+        question, table = self._answered(functions, sorted(rows, key=lambda row: row["at"]))
+        return Facts(SOURCE, question, time.perf_counter() - started, answer=table, extra={CUT_SHORT: cut_short})
+
+    def _look_on(self, watches: Sequence[Future[None]], go_on: Callable[[], bool]) -> bool:
+        """Until the last of *watches* has ended or one could not go on (true), or *go_on* says no (false)."""
+        left: set[Future[None]] = set(watches)
+        while left:
+            done, left = wait(left, timeout=TICK_S)
+            if any(each.exception() for each in done):
+                return True
+            if left and not go_on():
+                return False
+        return True
 
     def _side_by_side(
         self, functions: Mapping[str, FunctionSpec], ask: Callable[[str, FunctionSpec], list[dict[str, Any]]], at_once: int = AT_ONCE
@@ -166,7 +196,7 @@ class Gateway:
         if rows and all(row["unreachable"] for row in rows):
             where = self._http.where
             raise SourceError(f"no call reached {where}; is it running and reachable from here?", source=SOURCE, question=question)
-        return question, pd.DataFrame(rows, columns=list(PROBE_COLUMNS)).astype(_DTYPES)
+        return question, _table(rows)
 
     def _call(self, slug: str, said: FunctionSpec, body: Any) -> dict[str, Any]:
         at = datetime.now(UTC)
@@ -207,6 +237,10 @@ class Gateway:
         except OSError as error:
             why = f"the journal of probes cannot be written ({error.strerror}), so they could not be told from callers; {self._journal}"
             raise SourceError(why, source=SOURCE) from None
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(PROBE_COLUMNS)).astype(_DTYPES)
 
 
 def _forged(token: str) -> str:

@@ -159,3 +159,13 @@ def test_verification_needs_two_times_with_zones() -> None:
     assert window.verification_in_time(window_ended=None, verified_at=T, limit_minutes=30).verdict is Verdict.INCONCLUSIVE
     assert window.verification_in_time(window_ended=T, verified_at=None, limit_minutes=30).verdict is Verdict.INCONCLUSIVE
     assert window.verification_in_time(window_ended="2026-11-23T10:00:00", verified_at=T, limit_minutes=30).verdict is Verdict.ERROR
+
+
+CUT = "The window was cut short after 12 s: what came then is not known."
+
+
+@pytest.mark.parametrize(("row", "verdict"), [({"n": 20}, Verdict.INCONCLUSIVE), ({"n": 20, "n_5xx": 1}, Verdict.FAIL)])
+def test_a_part_of_the_window_passes_nothing(row: dict[str, Any], verdict: Verdict) -> None:
+    """What failed in it has failed."""
+    judged = window.no_500(calls({"function_id": "f1", **row}), SEEN, FUNCTIONS, names=NAMES, minimum=20, cut_short=CUT)
+    assert judged.verdict is verdict and judged.summary.endswith(CUT)
