@@ -18,6 +18,7 @@ __all__ = ["alert_rate", "alert_response", "complete", "rate", "rate_of_period",
 
 _LOOK = "Look at the function's logs (templates in this phase's table of recurring errors); roll back if it began with this deployment."
 _NO_CALLS = "INCONCLUSIVE: no call is in the log, so there is nothing to take a rate of."
+_COUNTED = ("function", "template", "kind", "executions", "execution_id", "first_at", "last_at")
 _RECURRING = ("function", "template", "executions", "kind", "first_at", "last_at")
 
 
@@ -98,7 +99,7 @@ def recurring(
 ) -> Outcome:  # fmt: skip
     """No error is met in two executions: the same template at level error or fatal, or the same 5xx code of one function.
 
-    Tables: `function_log_errors`, `function_errors_recent`, `function_calls`, `probe_seen`, `functions`. *minimum* calls are
+    Tables: `function_error_templates`, `function_error_codes`, `function_calls`, `probe_seen`, `functions`. *minimum* calls are
     needed to say so. Lines without an execution count one each; several lines of one execution count once.
     """
     names = list(names)
@@ -158,30 +159,30 @@ def _error_rate(calls: pd.DataFrame, functions: pd.DataFrame, names: Iterable[st
 
 def _logged(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
-        return findings([], ("function", "template", "execution_id", "kind", "at"))
-    known(rows, "at", "execution_id", "message")
-    templates = [template(str(message)) for message in rows["message"]]
-    return pd.DataFrame(
-        {"function": rows["function"], "template": templates, "execution_id": rows["execution_id"], "kind": "log line", "at": rows["at"]}
-    )
+        return findings([], _COUNTED)
+    known(rows, *_COUNTED[3:], "template")
+    return rows.assign(template=[template(str(text)) for text in rows["template"]], kind="log line")[list(_COUNTED)]
 
 
 def _answered(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
-        return findings([], ("function", "template", "execution_id", "kind", "at"))
-    known(rows, "at", "execution_id", "status", "error_code")
+        return findings([], _COUNTED)
+    known(rows, *_COUNTED[3:], "status", "error_code")
     codes = [f"{row.status} {row.error_code}".strip() for row in rows.itertuples()]
-    return pd.DataFrame(
-        {"function": rows["function"], "template": codes, "execution_id": rows["execution_id"], "kind": "answer", "at": rows["at"]}
-    )
+    return rows.assign(template=codes, kind="answer")[list(_COUNTED)]
 
 
 def _recurrences(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per function and template: in how many executions it was met."""
+    """One row per function and template, and in how many executions it was met.
+
+    Several rows can be of one template, and an execution in several of them: each row says how many it has, and names one. So whether
+    there were two is exact; how many more there were is not, where rows share executions.
+    """
     found = []
     for (function, text, kind), group in rows.groupby(["function", "template", "kind"], sort=True) if len(rows) else ():
-        ids = group["execution_id"]
-        executions = int(ids[ids != ""].nunique() + (ids == "").sum())
-        found.append((function, text, executions, kind, group["at"].min(), group["at"].max()))
+        named = group["execution_id"].astype("string")
+        without = int(group.loc[named == "", "executions"].sum())
+        executions = max(int(group["executions"].max()), without + named[named != ""].nunique())
+        found.append((function, text, executions, kind, group["first_at"].min(), group["last_at"].max()))
     found.sort(key=lambda row: (-row[2], row[0], row[1]))
     return pd.DataFrame(found, columns=list(_RECURRING))

@@ -43,15 +43,15 @@ update public.soap_notes set signed_at = signed_at + interval '1 second' where i
 insert into public.soap_plan_medication (soap_note_id, name) select id, 'turn {turn}' from public.soap_notes order by id limit 3;
 """
 FILL = (
-    """create temporary table pair as select row_number() over () - 1 as number, count(*) over () as pairs, patient_id, provider_id
+    """create temporary table pair as select row_number() over () - 1 as number, patient_id, provider_id
     from (select distinct patient_id, provider_id from public.appointments) each""",
     """insert into public.appointments (id, patient_id, provider_id, starts_at, ends_at, status)
     select md5('a' || i)::uuid, patient_id, provider_id, now() - i * interval '1 minute', now(), 'completed'
-    from generate_series(1, {more}) i join pair on number = i % pairs""",
+    from generate_series(1, {more}) i join pair on number = i % (select count(*) from pair)""",
     "analyze public.appointments",  # else each note's appointment is looked up by the plan for the few there were
     """insert into public.soap_notes (id, appointment_id, patient_id, provider_id, status, signed_at)
     select md5('n' || i)::uuid, md5('a' || i)::uuid, patient_id, provider_id, 'signed', now()
-    from generate_series(1, {more}) i join pair on number = i % pairs""",
+    from generate_series(1, {more}) i join pair on number = i % (select count(*) from pair)""",
     "analyze",
 )
 

@@ -86,9 +86,10 @@ def test_alert_on_response_time(row: dict[str, Any], verdict: Verdict) -> None:
     assert errors.alert_response(calls({"function_id": "f1", **row}), FUNCTIONS, names=NAMES, limit_s=5).verdict is verdict
 
 
-def lines(*rows: tuple[str, str, str]) -> pd.DataFrame:
-    columns = ["function_id", "execution_id", "message"]
-    return pd.DataFrame([dict(zip(columns, row, strict=True)) | {"at": NOW, "level": "error", "event_type": "Log"} for row in rows])
+def met(function: str, text: str, execution: str, executions: int = 1) -> dict[str, Any]:
+    """A row of `function_error_templates`."""
+    said = {"template": text, "n": executions, "executions": executions, "execution_id": execution}
+    return {"function_id": function, **said, "first_at": NOW, "last_at": NOW}
 
 
 def recurring(messages: pd.DataFrame, seen: pd.DataFrame = SEEN, n: int = 30, answers: pd.DataFrame | None = None) -> Any:
@@ -97,25 +98,36 @@ def recurring(messages: pd.DataFrame, seen: pd.DataFrame = SEEN, n: int = 30, an
     return errors.recurring(messages, none if answers is None else answers, table, seen, FUNCTIONS, names=NAMES, minimum=20)
 
 
-def test_recurring_errors() -> None:
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([("f1", "no note <id> for 'Anna'", "a"), ("f1", "no note <id> for 'Ben'", "b")], Verdict.FAIL),
+        ([("f1", "no note <id> for 'Anna'", "a"), ("f1", "no note <id> for 'Ben'", "a")], Verdict.PASS),  # of one execution
+        ([("f1", "no note <id>", "a", 2)], Verdict.FAIL),
+        ([("f1", "no note <id>", "a")], Verdict.PASS),
+        ([("f1", "no note <id>", "a"), ("f2", "no note <id>", "b")], Verdict.PASS),
+        ([("f1", "out of memory", "", 2)], Verdict.FAIL),  # without an execution: each is one of its own
+        ([("f1", "out of 'a'", ""), ("f1", "out of 'b'", "")], Verdict.FAIL),
+        ([("f3", "x", "a", 2)], Verdict.PASS),  # no function of the release
+    ],
+)
+def test_recurring_errors(rows: list[tuple[Any, ...]], verdict: Verdict) -> None:
     """The same template in two executions recurs, whatever its variables; two lines of one execution do not."""
-    twice = recurring(lines(("f1", "a", "no note 12 for 'Anna'"), ("f1", "b", "no note 7 for 'Ben'")))
-    assert twice.verdict is Verdict.FAIL
-    assert "read: no note <number> for <text> (2 times)" in twice.summary
-    assert recurring(lines(("f1", "a", "no note 12"), ("f1", "a", "no note 13"))).verdict is Verdict.PASS
-    assert recurring(lines(("f1", "a", "no note 12"), ("f2", "b", "no note 12"))).verdict is Verdict.PASS
-    assert recurring(lines(("f1", "", "out of memory"), ("f1", "", "out of memory"))).verdict is Verdict.FAIL
-    assert recurring(lines(("f3", "a", "x"), ("f3", "b", "x"))).verdict is Verdict.PASS
+    assert recurring(pd.DataFrame([met(*row) for row in rows])).verdict is verdict
+
+
+def test_what_recurs_is_named_without_its_variables() -> None:
+    twice = recurring(pd.DataFrame([met("f1", "no note <id> for 'Anna'", "a"), met("f1", "no note <id> for 'Ben'", "b")]))
+    assert "read: no note <id> for <text> (2 times)" in twice.summary and "Anna" not in str(twice.table)
 
 
 def test_recurring_answers() -> None:
-    answers = pd.DataFrame({
-        "function_id": ["f1", "f1"], "execution_id": ["a", "b"], "status": [500, 500],
-        "error_code": ["EDGE_FUNCTION_ERROR"] * 2, "at": [NOW, NOW],
-    })  # fmt: skip
-    result = recurring(pd.DataFrame(), answers=answers)
+    """The same code of one function, in two executions."""
+    one = {**met("f1", "", "a", 2), "status": 500, "error_code": "EDGE_FUNCTION_ERROR", "raised_by": "function"}
+    result = recurring(pd.DataFrame(), answers=pd.DataFrame([one]))
     assert result.verdict is Verdict.FAIL
     assert "500 EDGE_FUNCTION_ERROR" in result.summary
+    assert recurring(pd.DataFrame(), answers=pd.DataFrame([{**one, "executions": 1}])).verdict is Verdict.PASS
 
 
 def test_silence_needs_a_living_log_and_enough_calls() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsnb.errors import SourceError, SourceNonsense, UsageError
+from opsnb.facts import Facts
 from opsnb.sources.logs import MOST_PIECES, MOST_ROWS, Logs, frame, literal, substitute
 from opsnb.sources.statements import parse, statement
 
@@ -19,7 +20,7 @@ Row = dict[str, Any]
 
 
 class Platform:
-    """Lines of `function_log_errors`, answered as the endpoint does: at most a thousand, bounds included, no zone in the times."""
+    """Lines of `function_lines`, answered as the endpoint does: at most a thousand, bounds included, no zone in the times."""
 
     def __init__(self, *moments: datetime) -> None:
         self.moments = moments
@@ -34,22 +35,27 @@ class Platform:
 
 def line(moment: datetime) -> Row:
     at = f"{moment:%Y-%m-%d %H:%M:%S.%f}"
-    return {"at": at, "function_id": "f", "execution_id": at, "level": "error", "event_type": "Log", "message": ""}
+    names = ("at", "id", "log", "function_id", "execution_id", "level", "event_type", "status", "execution_ms", "message")
+    return dict.fromkeys(names, at)
 
 
 def logs(platform: Any, **options: Any) -> Logs:
     return Logs(platform, **options)
 
 
+def lines(platform: Any, start: datetime, end: datetime) -> Facts:
+    return logs(platform).query("function_lines", start, end, parts=1, part=0)
+
+
 def test_an_answer_becomes_typed_facts() -> None:
     """Times without a zone are UTC; the text asked has no header and says its window."""
-    facts = logs(Platform(START)).query("function_log_errors", START - timedelta(minutes=5), START + timedelta(minutes=5))
+    facts = lines(Platform(START), START - timedelta(minutes=5), START + timedelta(minutes=5))
     assert facts.error is None
     assert facts.table["at"].tolist() == [pd.Timestamp(START)]
     assert facts.table["message"].dtype == "string"
     assert facts.question.startswith("select")
     assert "from 2026-11-20T09:55:30.000000Z to" in facts.question
-    empty = logs(Platform()).query("function_log_errors", START - timedelta(minutes=5), START)
+    empty = lines(Platform(), START - timedelta(minutes=5), START)
     assert empty.table.dtypes.tolist() == facts.table.dtypes.tolist()
 
 
@@ -57,7 +63,7 @@ def test_a_cut_off_answer_is_halved_until_it_is_whole() -> None:
     """Every row once, newest first, though pieces share their bounds; pieces meet on whole minutes."""
     moments = [START + timedelta(seconds=second) for second in range(5000)]
     platform = Platform(*moments)
-    facts = logs(platform).query("function_log_errors", START, START + timedelta(hours=3))
+    facts = lines(platform, START, START + timedelta(hours=3))
     assert facts.error is None
     assert facts.table["at"].tolist() == [pd.Timestamp(moment) for moment in reversed(moments)]
     assert all(bound.second == 0 for piece in platform.asked for bound in piece if bound not in (START, START + timedelta(hours=3)))
@@ -67,7 +73,7 @@ def test_a_window_longer_than_a_day_is_asked_in_days() -> None:
     """The endpoint refuses more than 24 hours."""
     moments = [START + timedelta(hours=hour) for hour in range(60)]
     platform = Platform(*moments)
-    facts = logs(platform).query("function_log_errors", START, START + timedelta(hours=60))
+    facts = lines(platform, START, START + timedelta(hours=60))
     assert len(facts) == 60
     assert all(until - since <= timedelta(hours=24) for since, until in platform.asked)
 
@@ -81,8 +87,7 @@ def test_what_cannot_be_put_together_is_not() -> None:
 
     with pytest.raises(UsageError, match="24 hours at most"):
         logs(Platform()).query("streams", START, START + timedelta(hours=25))
-    for name in ("streams", "function_log_errors"):
-        facts = logs(Full()).query(name, START, START + timedelta(hours=1))
+    for facts in (logs(Full()).query("streams", START, START + timedelta(hours=1)), lines(Full(), START, START + timedelta(hours=1))):
         assert isinstance(facts.error, SourceNonsense)
         assert "cut off at 1000 rows" in str(facts.error)
 
@@ -99,7 +104,7 @@ def test_a_question_is_not_split_without_end() -> None:
             return [{}] * MOST_ROWS if long else []
 
     busy = Busy()
-    facts = logs(busy).query("function_log_errors", START, START + timedelta(hours=24))
+    facts = lines(busy, START, START + timedelta(hours=24))
     assert isinstance(facts.error, SourceNonsense)
     assert "too many rows to fetch" in str(facts.error)
     assert busy.asked == MOST_PIECES
