@@ -14,6 +14,8 @@ from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, unmeasu
 _PROBE = ("function", "at", "status", "seconds", "error_code", "found")
 _FOREIGN = ("not a JSON object", "no declared field")
 """Error codes of `Gateway.probe` for answers that are none of the function's."""
+ANOTHER_USER = "another signed-in user"
+"""How `Gateway.strangers` calls a caller who is signed in and has nothing to do with the record."""
 _NO_PROBE = "INCONCLUSIVE: no probe was sent, so nothing is known about any answer."
 _ANSWERS = "The error code says who refused: BOOT_ERROR and UNAUTHORIZED_* come from the platform, anything else from the function."
 
@@ -124,15 +126,16 @@ def response_time(probes: pd.DataFrame, *, names: Iterable[str], limit_s: float)
     "functions.refuse_strangers",
     title="Every function refuses who may not call it",
     items=(),
-    fix="Answered: verify the caller's token first (verify_jwt alone lets every holder of the public key in). Broke: refuse in words.",
+    fix="Answered: verify the caller's token (verify_jwt alone lets every holder of the public key in), then ask what the caller has to "
+    "do with the record. Broke: refuse in words.",
     empty=_NO_PROBE,
 )
 def refuse_strangers(calls: pd.DataFrame, probes: pd.DataFrame, *, names: Iterable[str], public: Iterable[str] = ()) -> Outcome:
-    """No function answered a call without credentials, with the public key alone, or with a forged token.
+    """No function answered a call without credentials, with the public key alone, with a forged token, or of another signed-in user.
 
     Tables: `Gateway.strangers` (function, credentials, status), and `Gateway.probe` to tell whether the functions answer there at all.
-    Right is 401 or 403. FAIL: an answer below 400. WARN: refused by an error (5xx) or as a bad request (other 4xx). *public* functions
-    are for everybody and are not judged.
+    Right is 401 or 403; also 404 to a signed-in user, who need not learn what exists. FAIL: an answer below 400. WARN: refused by an
+    error (5xx) or as a bad request (other 4xx). *public* functions are for everybody and are not judged.
     """
     wanted = sorted(set(names) - set(public))
     if calls.empty or not wanted:
@@ -141,7 +144,8 @@ def refuse_strangers(calls: pd.DataFrame, probes: pd.DataFrame, *, names: Iterab
     if len(probes) and "error_code" in probes and probes["error_code"].isin(_FOREIGN).all():
         return unmeasured("What answers there is not the release's functions: no answer has a single declared field.")
     rows = calls[calls["function"].isin(wanted)]
-    rows = rows.assign(finding=[_refusal(int(status)) for status in rows["status"].fillna(0)])
+    whose = zip(rows["status"].fillna(0), rows["credentials"], strict=True)
+    rows = rows.assign(finding=[_refusal(int(status), credentials) for status, credentials in whose])
     order = {"answered": 0, "no answer": 1, "refused by an error": 2, "refused as a bad request": 3, "refused": 4}
     table = rows.iloc[rows["finding"].map(order).argsort(kind="stable")].reset_index(drop=True)
     found = {name: [f"{row.function} ({row.credentials})" for row in table.itertuples() if row.finding == name] for name in order}
@@ -157,12 +161,12 @@ def refuse_strangers(calls: pd.DataFrame, probes: pd.DataFrame, *, names: Iterab
     return passed(f"All {counted(len(table), 'call')} of {counted(len(wanted), 'function')} that should be refused were.", **details)
 
 
-def _refusal(status: int) -> str:
+def _refusal(status: int, credentials: object) -> str:
     if status == 0:
         return "no answer"
     if status < 400:
         return "answered"
-    if status in (401, 403):
+    if status in (401, 403) or (status == 404 and credentials == ANOTHER_USER):
         return "refused"
     return "refused as a bad request" if status < 500 else "refused by an error"
 

@@ -72,12 +72,14 @@ class PlatformSpec(Model):
 class FunctionsSpec(Model):
     """The functions gateway, and the test caller: the anon key in Authorization, the caller's token in *caller_header*.
 
+    *other_caller_token*: of a signed-in user who has nothing to do with what the probes ask for; every function must refuse them.
     *probes_at_most*: how many probes a phase may add where callers are too few to judge a rate; 0: none.
     """
 
     url: UrlOrReference
     anon_key: Reference
     caller_token: Reference | None = None
+    other_caller_token: Reference | None = None
     caller_header: str = "x-firebase-token"
     timeout_s: Positive = 30
     probes_at_most: Annotated[int, Field(strict=True, ge=0, le=2000)] = 0

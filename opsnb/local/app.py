@@ -16,12 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from opsnb.local import management
+from opsnb.local import management, tokens
 from opsnb.local.answers import Problem, RateLimits
-from opsnb.local.identity import PROVIDER_UID
 from opsnb.local.metrics import metrics
 from opsnb.local.state import Context
-from opsnb.local.store import write_private
 
 KEYS_MAX_AGE_S = 300
 
@@ -152,13 +150,13 @@ async def renew(context: Context) -> None:
     await context.calm()
     context.third_party = True
     context.way_back = ""
-    if context.run.is_dir():  # a fault may have handed over another token
-        write_private(context.run / "provider_token", f"{context.identity.issue(PROVIDER_UID)}\n".encode())
     if context.gateway is not None:
         await context.gateway.close()
     if context.rest is not None:
         await context.rest.close()
     await asyncio.to_thread(database.reset, context.cluster)
+    if context.run.is_dir():  # a fault may have handed over another token
+        tokens.write(context, await tokens.fresh(context))
     await asyncio.to_thread(context.store.reset)
     if context.postgres_log is not None:
         await asyncio.to_thread(context.postgres_log.skip)

@@ -16,12 +16,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opsnb.local.identity import PROVIDER_UID
+from opsnb.local import tokens
 from opsnb.local.store import write_private
 
 HOST = "127.0.0.1"
@@ -97,8 +97,8 @@ def sweep(folder: Path) -> list[int]:
     return ended
 
 
-def write_run_files(context: Any, token: str) -> None:
-    """The files that environments refer to, each readable by its owner only."""
+def write_run_files(context: Any, made: Mapping[str, str]) -> None:
+    """The files that environments refer to, each readable by its owner only; *made*: the callers' tokens."""
     from opsnb.local.seed import ADMIN_KEY_FILE
 
     files = {
@@ -112,7 +112,7 @@ def write_run_files(context: Any, token: str) -> None:
         "metrics_password": context.identity.service_key,
         "anon_key": context.identity.anon_key,
         "service_key": context.identity.service_key,
-        "provider_token": token,
+        **made,
         "jwks_url": f"{context.base_url}/identity/jwks.json",
         **age_key(context.folder / "platform" / "age_identity"),
         "notify_url": f"json://{context.base_url.partition('//')[2]}/local/notices",
@@ -134,13 +134,13 @@ def age_key(kept: Path) -> dict[str, str]:
 
 
 async def renew_token(context: Any) -> None:
-    """Keeps ``run/provider_token`` valid until cancelled, also after the machine slept."""
+    """Keeps the callers' tokens valid until cancelled, also after the machine slept."""
     issued = time.time()
     while True:
         await asyncio.sleep(60)
         if time.time() - issued >= TOKEN_RENEWED_S:
             issued = time.time()
-            write_private(context.run / "provider_token", f"{context.identity.issue(PROVIDER_UID)}\n".encode())
+            tokens.write(context, await tokens.fresh(context))
 
 
 async def serve(folder: Path, port: int | None) -> None:
@@ -188,7 +188,7 @@ async def serve(folder: Path, port: int | None) -> None:
 
         config.app = served = application.create_app(context, stop=stop)
         backups_api.resume(context, backups, served.state.changing)
-        write_run_files(context, identity.issue(PROVIDER_UID))
+        write_run_files(context, await tokens.fresh(context))
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.01)

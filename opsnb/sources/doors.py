@@ -74,6 +74,7 @@ class Doors:
                 text_of(said.url, self._root),
                 anon_key=said.anon_key.resolve(self._root),
                 caller_token=token,
+                other_token=None if said.other_caller_token is None else said.other_caller_token.resolve(self._root),
                 caller_header=said.caller_header,
                 timeout_s=said.timeout_s,
                 journal=self._probe_journal,

@@ -33,6 +33,8 @@ CUT_SHORT = "cut_short"
 TICK_S = 1.0
 AT_ONCE = 4
 """Probes on their way at the same time: enough not to wait for the slowest, few enough to be no load."""
+ANOTHER = "another signed-in user"
+"""Who has nothing to do with what is asked for."""
 NO_OBJECT, NO_FIELD = "not a JSON object", "no declared field"
 """What stands in `error_code` for an answer that is good by its status and cannot be the function's."""
 PROBE_COLUMNS = ("at", "function", "status", "seconds", "error_code", "differs", "completed", "mark")
@@ -53,6 +55,7 @@ class Gateway:
         *,
         anon_key: SecretStr,
         caller_token: SecretStr | None = None,
+        other_token: SecretStr | None = None,
         caller_header: str = "x-firebase-token",
         timeout_s: float = 30,
         journal: Path | None = None,
@@ -75,6 +78,9 @@ class Gateway:
         if caller_token is not None:
             forged = _forged(caller_token.get_secret_value())
             self._strangers["a forged token"] = lambda: {"authorization": f"Bearer {key}", "apikey": key, caller_header: forged}
+        if other_token is not None:
+            other = other_token.get_secret_value
+            self._strangers[ANOTHER] = lambda: {"authorization": f"Bearer {key}", "apikey": key, caller_header: other()}
         self._journal = journal
         self._journalling = threading.Lock()
         self._sleep = sleep
@@ -155,8 +161,9 @@ class Gateway:
     def strangers(self, functions: Mapping[str, FunctionSpec], *, values: Mapping[str, str]) -> tuple[str, pd.DataFrame]:
         """One row per function and way of not being allowed to call it: function, credentials, status (0: no answer).
 
-        The ways: no credentials, the public key alone, the caller's token with another signature. The calls are marked as ones that are
-        to be refused, so that the logs' refusals are not taken for callers'.
+        The ways: no credentials, the public key alone, the caller's token with another signature, and the token of another signed-in
+        user where there is one. The calls are marked as ones that are to be refused, so that the logs' refusals are not taken for
+        callers'.
         """
         bodies = _bodies(functions, values)
 

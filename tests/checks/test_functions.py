@@ -281,6 +281,15 @@ def test_strangers_are_refused(statuses: list[int], verdict: str) -> None:
     assert functions.refuse_strangers(calls, probes(), names=NAMES).verdict == verdict
 
 
+@pytest.mark.parametrize(("status", "verdict"), [(403, "PASS"), (404, "PASS"), (200, "FAIL"), (409, "WARN"), (500, "WARN")])
+def test_another_user_need_not_learn_what_exists(status: int, verdict: str) -> None:
+    """A 404 is a refusal to somebody who is signed in; from a function that nobody is let into by, it says nothing."""
+    calls = pd.DataFrame({"function": NAMES, "credentials": ["another signed-in user", "no credentials"], "status": [status, 401]})
+    assert functions.refuse_strangers(calls, probes(), names=NAMES).verdict == verdict
+    unknown = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": [404, 401]})
+    assert functions.refuse_strangers(unknown, probes(), names=NAMES).verdict == "WARN"
+
+
 def test_a_public_function_may_answer_everybody() -> None:
     calls = pd.DataFrame({"function": NAMES, "credentials": "no credentials", "status": [200, 401]})
     assert functions.refuse_strangers(calls, probes(), names=NAMES, public=["read"]).verdict == "PASS"

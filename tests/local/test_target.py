@@ -26,7 +26,7 @@ pytestmark = pytest.mark.target
 RUN_FILES = {
     "age_identity", "age_recipient", "firebase_admin_key", "notify_url",
     "dsn", "write_dsn", "platform_url", "access_token", "functions_url", "rest_url", "metrics_url", "metrics_password",
-    "anon_key", "service_key", "provider_token", "jwks_url", "daemon.json",
+    "anon_key", "service_key", "provider_token", "other_token", "jwks_url", "daemon.json",
 }  # fmt: skip
 PROJECT = "/v1/projects/localclinicopsnbdemo"
 

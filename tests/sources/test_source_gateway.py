@@ -201,7 +201,7 @@ def test_probes_that_cannot_be_journalled_are_an_error(tmp_path: Path) -> None:
 
 
 def test_strangers_have_no_credential_of_the_callers(tmp_path: Path) -> None:
-    """Three ways of not being allowed; what they carry, and the mark that tells their refusals from callers'."""
+    """Four ways of not being allowed; what they carry, and the mark that tells their refusals from callers'."""
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -211,19 +211,21 @@ def test_strangers_have_no_credential_of_the_callers(tmp_path: Path) -> None:
     token = "aaa.bbb.Signature_09"
     door = Gateway(
         "http://fn.test/functions/v1", anon_key=SecretStr("anon"), caller_token=SecretStr(token), journal=tmp_path / "probes.jsonl",
-        transport=httpx.MockTransport(answer),
+        other_token=SecretStr("another.hunter2.token"), transport=httpx.MockTransport(answer),
     )  # fmt: skip
     facts = door.strangers({"history": SPEC}, values=VALUES)
-    assert facts.table["credentials"].tolist() == ["no credentials", "the public key alone", "a forged token"]
-    assert facts.table["status"].tolist() == [401] * 3
-    nobody, key, forged = asked
+    assert facts.table["credentials"].tolist() == ["no credentials", "the public key alone", "a forged token", "another signed-in user"]
+    assert facts.table["status"].tolist() == [401] * 4
+    nobody, key, forged, other = asked
     assert "authorization" not in nobody.headers and "x-firebase-token" not in nobody.headers
     assert key.headers["authorization"] == "Bearer anon" and "x-firebase-token" not in key.headers
     assert forged.headers["x-firebase-token"] != token
     assert forged.headers["x-firebase-token"].startswith("aaa.bbb.")
+    assert other.headers["x-firebase-token"] == "another.hunter2.token"
     assert all("opsnb_expects=refusal" in str(request.url) and door.mark in str(request.url) for request in asked)
-    assert len((tmp_path / "probes.jsonl").read_text().splitlines()) == 3
-    assert token not in facts.question + repr(facts)
+    assert len((tmp_path / "probes.jsonl").read_text().splitlines()) == 4
+    kept = facts.question + repr(facts) + repr(vars(door))
+    assert token not in kept and "hunter2" not in kept
 
 
 def test_strangers_without_a_gateway_are_unmeasured(closed_port: int) -> None:

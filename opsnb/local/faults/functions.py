@@ -18,6 +18,15 @@ Deno.serve(() =>
 );
 """
 
+UNRELATED = b"""// The caller is verified, and then forgotten.
+import { requireCaller } from "../_shared/firebase.ts";
+import { serve } from "../_shared/http.ts";
+serve("get-patient-history", async (_body, request) => {
+  await requireCaller(request);
+  return { hasHistory: false, history: null, entries: {}, lastUpdatedAt: null, dryRun: true };
+});
+"""
+
 UNBOOTABLE = b"""// A variable was renamed in one place only.
 const region = Deno.env.get("AWS_REGION_NAME")!.toLowerCase();
 Deno.serve(() => Response.json({ success: true, region }));
@@ -82,6 +91,39 @@ async def slow_function(context: Context) -> None:
 async def open_endpoint(context: Context) -> None:
     """A new version was deployed that does not look at the caller's token; the gateway still asks for a key, which is public."""
     context.store.deploy("get-patient-history", {"index.ts": OPEN_FUNCTION}, "index.ts", verify_jwt=True)
+
+
+@fault(
+    "The history function answers every signed-in user, whoever the patient is.",
+    "functions.versions",
+    "functions.reviewed",
+    "functions.refuse_strangers",
+)
+async def another_persons_record(context: Context) -> None:
+    """The caller's token is verified and then forgotten: nobody asks what they have to do with the patient."""
+    files = {**context.store.current("get-patient-history").files()}
+    entry = context.store.current("get-patient-history").entrypoint_path
+    files[entry] = UNRELATED
+    context.store.deploy("get-patient-history", files, entry, verify_jwt=True)
+
+
+@fault(
+    "The updating function is not deployed.",
+    "functions.deployed",
+    "functions.active",
+    "functions.versions",
+    "functions.verify_jwt",
+    "functions.reviewed",
+    "functions.refuse_strangers",
+    "functions.recent",
+    "functions.no_failed_deployment",
+    "environment.no_hardcoded",
+    "errors.rate",  # without its calls there are too few to tell
+    *UNANSWERED,
+)
+async def function_absent(context: Context) -> None:
+    """Somebody deleted it: callers get 404."""
+    context.store.delete("update-patient-medical-record")
 
 
 @fault("The gateway no longer looks at tokens before the drafting function.", "functions.verify_jwt")
