@@ -113,11 +113,13 @@ def test_the_whole_project_is_as_it_was(taken: Desk) -> None:
     """Also where rows alone could not be put back: a table of another shape, one that is gone."""
     before, timeline = taken.state(), taken.timeline
     taken.do(DAMAGE)
+    taken.do("create table public.came_since as select i, 'written since ' || i as note from generate_series(1, 7) i")
+    taken.do("grant select on public.came_since to opsnb_reader")
     refused = run_opsnb("rollback", "local", "--apply", "--confirm", "local", root=taken.root, timeout_s=300)
     assert refused.code == 1 and "--point-in-time" in refused.err, refused
     planned = run_opsnb("rollback", "local", "--point-in-time", root=taken.root, timeout_s=300)
     assert planned.code == 0 and "Nothing was changed." in planned.out and "takes the whole" in " ".join(planned.out.split()), planned
-    assert taken.timeline == timeline
+    assert taken.timeline == timeline and "public.came_since" in planned.out
     ended = run_opsnb("rollback", "local", "--apply", "--point-in-time", "--confirm", "local", root=taken.root, timeout_s=300)
     assert ended.code == 0, ended
     assert taken.state() == before and taken.timeline == timeline + 1 and taken.feature == (False,)
@@ -134,6 +136,8 @@ def test_the_whole_project_is_as_it_was(taken: Desk) -> None:
     identity = (taken.root / ".opsnb/local/run/age_identity").read_text()
     kept = sealed.read_sealed(taken.deployment.folder / str(exported["file"]), identity)
     assert kept.count(b"\n") >= 20 and b"public.patient_profiles" in kept
+    assert kept.count(b'"table": "public.came_since"') == 7, "a table that came since T0 goes with all its rows"
+    assert b"written since 7" in kept and exported["rows"]["public.came_since"] == {"gone": 7, "changed": 0, "back": 0}  # type: ignore[index]
     judged = run_opsnb("run", "local", "--phase", "rollback", root=taken.root, timeout_s=300)
     page = next(taken.deployment.folder.glob("rollback/*/report.html")).read_text(encoding="utf-8")
     assert judged.code in (1, 3), judged

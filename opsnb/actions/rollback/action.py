@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from opsnb.actions import functions_archive
 from opsnb.actions.announce import Announcement
 from opsnb.actions.cleanup.action import require_confirmed
+from opsnb.actions.rollback.exporting import EXPORT, Name, counts, export
 from opsnb.actions.rollback.feature import Feature, feature
 from opsnb.actions.rollback.journal import Journal, held, newest, read_journal
 from opsnb.actions.rollback.objects import differing_objects, entries_of, missing_objects
@@ -28,13 +29,12 @@ from opsnb.actions.snapshot import Kept, Rehearsal, newest_kept, newest_rehearsa
 from opsnb.config import Environment, Release, load_environment, load_release, require_references, settings, text_of
 from opsnb.errors import ActionFailed, ActionRefused, OpsnbError, UsageError
 from opsnb.evidence import archive, deployments, sealed
-from opsnb.evidence.deployments import STAMP, Deployment
+from opsnb.evidence.deployments import Deployment
 from opsnb.evidence.manifest import source_hash
 from opsnb.sources import Absent, Doors, backup
 from opsnb.sources.deploying import Deploying
 
 Progress = Callable[[str], None]
-EXPORT = "rows-since-T0"
 
 
 @dataclass
@@ -222,10 +222,12 @@ class Rollback:
             tables = self._tables()
             with backup.rewinding(self._read_dsn(), then.dsn, tables, write=False, timeout_s=self.environment.backup.timeout_s) as both:
                 differences = both.differences(tables)
-                rows = _counts(differences)
-                if lost := [each for each in differences if each.added or each.changed]:  # of a table that is gone nothing is left
+                new = {table: both.rows(*table) for table in self._new_tables()}
+                rows = counts(differences, new)
+                # of a table that is gone nothing is left
+                if (lost := [each for each in differences if each.added or each.changed]) or any(new.values()):
                     progress("exporting what would be lost")
-                    kept = self._export(both, lost)
+                    kept = export(self.deployment, self._recipient(), both, lost, [*new])
                     said["export"] = str(kept.relative_to(self.deployment.folder))
                     journal.write("exported", file=said["export"], rows=rows)
                 said["rows"] = rows
@@ -247,10 +249,10 @@ class Rollback:
         kept: list[Path] = []
         with backup.rewinding(self._write_dsn(), then.dsn, tables, write=True, timeout_s=timeout) as rewinding:
             differences = rewinding.differences(tables)
-            said["rows"] = _counts(differences)
+            said["rows"] = counts(differences, {})
             if any(each.added or each.changed for each in differences):
                 progress("exporting what would be lost")
-                kept.append(self._export(rewinding, differences))
+                kept.append(export(self.deployment, self._recipient(), rewinding, differences))
                 journal.write("exported", file=str(kept[0].relative_to(self.deployment.folder)), rows=said["rows"])
             progress("putting rows back")
             rewinding.rewind(differences)
@@ -266,14 +268,6 @@ class Rollback:
         if after:
             progress("foreign keys that are gone")
             said["keys"] = backup.restore_entries(then.programs, self._write_dsn(), then.folder, after, timeout_s=timeout)
-
-    def _export(self, rewinding: Any, differences: list[backup.Difference]) -> Path:
-        """The re-creation list: every row that came or changed since T0, encrypted; never overwritten."""
-        place = self.deployment.folder / "actions" / f"{datetime.now(UTC).strftime(STAMP)}-{EXPORT}.jsonl.age"
-        place.parent.mkdir(exist_ok=True)
-        content = b"".join(line for each in differences for line in rewinding.export(each))
-        sealed.write_sealed(sealed.seal(place, content, self._recipient()))
-        return place
 
     def _compare(self, said: dict[str, Any], then: Then) -> None:
         """Every fingerprint against the snapshot's. Equality was proved while the tables were held; what differs now was written since."""
@@ -313,9 +307,15 @@ class Rollback:
         tables = self._tables()
         with backup.rewinding(self._read_dsn(), then.dsn, tables, write=False, timeout_s=self.environment.backup.timeout_s) as both:
             found = both.differences(tables)
+            new = {f"{schema}.{name}": both.rows(schema, name) for schema, name in (self._new_tables() if self.point else ())}
         lost = {each.table: len(each.added) + len(each.changed) for each in found if each.added or each.changed}
         back = {each.table: len(each.changed) + len(each.lost) for each in found if each.changed or each.lost}
-        return lost, back
+        return lost | {table: rows for table, rows in new.items() if rows}, back
+
+    def _new_tables(self) -> list[Name]:
+        """Tables that came since T0: the platform's restore takes them away, and row by row they stay."""
+        with backup.moment(self._read_dsn(), phase="rollback") as moment:
+            return [table for table in moment.tables(self.kept.data["schemas"]) if ".".join(table) not in self.kept.tables]
 
     def _tables(self, *, with_switch: bool = False) -> list[tuple[str, str]]:
         """The tables of the snapshot; the feature's own is the switch's business, unless it was gone."""
@@ -362,10 +362,6 @@ class Rollback:
         if self.environment.postgres.write_dsn is None:
             raise ActionRefused(f"environment {self.environment.name}: postgres.write_dsn is not named. Nothing was changed.")
         return self.environment.postgres.write_dsn.resolve(self.root)
-
-
-def _counts(differences: list[backup.Difference]) -> dict[str, dict[str, int]]:
-    return {each.table: {"gone": len(each.added), "changed": len(each.changed), "back": len(each.lost)} for each in differences}
 
 
 @dataclass(frozen=True)

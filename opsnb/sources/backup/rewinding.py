@@ -92,6 +92,17 @@ class Rewinding:
             for row in self._now.execute(question, [wanted[start : start + 5000]]):
                 yield json.dumps({"table": difference.table, "row": json.loads(str(row[0]))}, ensure_ascii=False).encode() + b"\n"
 
+    def everything(self, schema: str, name: str) -> Iterator[bytes]:
+        """Every row of a table that is only here, as `export` gives them."""
+        question = sql.SQL("select pg_catalog.to_jsonb(r)::text from only {} as r").format(sql.Identifier(schema, name))
+        for row in self._now.execute(question):
+            yield json.dumps({"table": f"{schema}.{name}", "row": json.loads(str(row[0]))}, ensure_ascii=False).encode() + b"\n"
+
+    def rows(self, schema: str, name: str) -> int:
+        """How many rows a table has here."""
+        found = self._now.execute(sql.SQL("select count(*) from only {}").format(sql.Identifier(schema, name))).fetchone()
+        return int(str(found[0])) if found else 0
+
     def rewind(self, differences: Sequence[Difference]) -> None:
         """Makes the tables what they were: rows that came go, rows that went come back, changed ones are as they were."""
         if not self.undisturbed:
