@@ -166,11 +166,11 @@ def _ahead(figure: go.Figure, values: pd.Series[Any], pace: pd.Series[Any]) -> N
     hours = (newest - values.index[0]).total_seconds() / 3600
     then, (line, low, high) = newest + (newest - values.index[0]), (now + float(pace[each]) * hours for each in ("per_h", "low", "high"))
     figure.add_scatter(
-        x=[newest, then, then, newest], y=[now, high, low, now], mode="lines", fill="toself", name="95 % interval", hoverinfo="skip",
+        x=[newest, then, then, newest], y=[now, high, low, now], mode="lines", fill="toself", showlegend=False, hoverinfo="skip",
         line={"color": SKY, "width": 0}, fillcolor=f"rgba{(*bytes.fromhex(SKY[1:]), 0.25)}",
     )  # fmt: skip
     figure.add_scatter(
-        x=[newest, then], y=[now, line], mode="lines", name="present pace", line={"color": BLUE, "dash": "dot"},
+        x=[newest, then], y=[now, line], mode="lines", name="present pace, 95 % interval", line={"color": BLUE, "dash": "dot"},
         hovertext=[f"{now:,.2f} MB", f"{line:,.2f} MB ({low:,.2f} to {high:,.2f})"], hoverinfo="text+x",
     )  # fmt: skip
 

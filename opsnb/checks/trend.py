@@ -88,7 +88,9 @@ def in_days(row: Mapping[str, Any]) -> str:
     """When a row of `outlook` is at its end, with the interval."""
     if row["days"] == 0:
         return "already"
-    return row["finding"] or f"in {row['days']:,.1f} days (95 % interval {row['soonest_days']:,.1f} to {row['latest_days']:,.1f})"
+    unit, scale = ("h", 24) if row["soonest_days"] < 1 else ("days", 1)  # 0.0 days helps nobody
+    days, soonest, latest = (row[each] * scale for each in ("days", "soonest_days", "latest_days"))
+    return row["finding"] or f"in {days:,.1f} {unit} (95 % interval {soonest:,.1f} to {latest:,.1f})"
 
 
 @check(
