@@ -6,7 +6,7 @@ names of checks and of what they are about, and no text of a finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,18 +50,18 @@ def _rows(run: Run) -> Iterator[Row]:
     for result in run.results:
         check, _, subject = result.id.partition(":")
         yield *own, check, subject, _number(result.measured), None, _number(result.limit), str(result.verdict)
-    for sizes in _saved(run, "database_size"):
-        yield str(sizes["taken_at"]), *own[1:], "database_size", str(sizes["database"]), float(sizes["database_bytes"]), "bytes", None, None
-    for each in _saved(run, "capacity"):
-        for what in ("used", "size"):
-            value = float(each[what])
-            yield str(each["taken_at"]), *own[1:], f"{each['resource']}_{what}", str(each["subject"]), value, str(each["unit"]), None, None
+    for at, database, size in _saved(run, "database_size", "taken_at", "database", "database_bytes"):
+        yield str(at), *own[1:], "database_size", str(database), _number(size), "bytes", None, None
+    for at, resource, subject, used, size, unit in _saved(run, "capacity", "taken_at", "resource", "subject", "used", "size", "unit"):
+        for what, value in (("used", used), ("size", size)):
+            yield str(at), *own[1:], f"{resource}_{what}", str(subject), _number(value), str(unit), None, None
 
 
-def _saved(run: Run, name: str) -> list[dict[Any, Any]]:
+def _saved(run: Run, name: str, *columns: str) -> list[Sequence[Any]]:
+    """The rows of a table the run kept; none where there is none, or a notebook of somebody's own kept another one by that name."""
     relative = run.data["saved"].get(name)
     table = read_table(run, relative) if relative else None
-    return [] if table is None else table.to_dict("records")
+    return [] if table is None or not {*columns} <= {*table.columns} else table[list(columns)].to_dict("split")["data"]
 
 
 def _number(value: Any) -> float | None:

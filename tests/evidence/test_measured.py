@@ -68,6 +68,17 @@ def test_nothing_was_run(tmp_path: Path) -> None:
     assert {name: str(kind) for name, kind in pd.read_parquet(path).dtypes.items()} == measured.COLUMNS
 
 
+def test_what_another_notebook_kept_by_these_names_is_passed_over(day: Deployment) -> None:
+    before = measured.measured(day)
+    odd = {"capacity": pd.DataFrame({"beds": [12]}), "database_size": pd.DataFrame()}
+    at = sample.NOW + timedelta(hours=5)
+    archive.file_run(day, PhaseReport("monitor", ()), started_at=at, ended_at=at, guide_minutes=None, saved=odd)
+    pd.testing.assert_frame_equal(measured.measured(day), before)
+    damaged = min(day.folder.glob("monitor/*/tables/saved-capacity.parquet"))
+    damaged.write_bytes(b"PAR1")
+    assert len(measured.measured(day)) == len(before) - 4
+
+
 def test_the_file_is_made_anew_and_is_the_same(day: Deployment) -> None:
     """A file that was damaged, or lost, comes back byte for byte; what it says is nothing but numbers and names."""
     path = measured.write(day)
