@@ -76,8 +76,8 @@ def in_use(metrics: pd.DataFrame, sessions: pd.DataFrame, *, at: datetime) -> pd
 def pool(history: pd.DataFrame, *, limit_share: float, within_days: float, points: float, hours: float) -> Outcome:
     """At its present pace each pool reaches *limit_share* of its size later than in *within_days*, by the fast end of the interval.
 
-    Table: `in_use` over the deployment's time. WARN at most: it is a forecast. With fewer than *points* readings over *hours*, or a pace
-    that cannot be told from none, nothing is forecast and that is said.
+    Table: `in_use` over the deployment's time. WARN at most: it is a forecast. With fewer than *points* readings over *hours*, none
+    of this run, or a pace that cannot be told from none, nothing is forecast and that is said.
     """
     wanted = {"points": points, "hours": hours}
     return _forecast(history, POOL, end=f"at {limit_share:.0%}", share=limit_share, within_days=within_days, **wanted)
@@ -93,8 +93,8 @@ def pool(history: pd.DataFrame, *, limit_share: float, within_days: float, point
 def disk(history: pd.DataFrame, *, within_days: float, points: float, hours: float) -> Outcome:
     """At its present pace each disk is full later than in *within_days*, by the fast end of the interval.
 
-    Table: `in_use` over the deployment's time. WARN at most: it is a forecast. With fewer than *points* readings over *hours*, or a pace
-    that cannot be told from none, nothing is forecast and that is said.
+    Table: `in_use` over the deployment's time. WARN at most: it is a forecast. With fewer than *points* readings over *hours*, none
+    of this run, or a pace that cannot be told from none, nothing is forecast and that is said.
     """
     return _forecast(history, DISK, end="full", share=1.0, within_days=within_days, points=points, hours=hours)
 
@@ -102,8 +102,9 @@ def disk(history: pd.DataFrame, *, within_days: float, points: float, hours: flo
 def _forecast(
     history: pd.DataFrame, resource: str, *, end: str, share: float, within_days: float, points: float, hours: float
 ) -> Outcome:  # fmt: skip
-    """The forecast of every subject of *resource*; the one that is at its end first is told."""
+    """The forecast of every subject of *resource*; the one that is at its end first is told. The newest readings of all are of this run."""
     own = known(history, *COLUMNS)
+    newest = None if own.empty else own["taken_at"].max()
     own = own if own.empty else own[own["resource"] == resource]
     if own.empty:
         return inconclusive(f"No use of a {resource} was recorded yet: a forecast needs {points:g} over {hours:g} h.", limit=within_days)
@@ -111,10 +112,13 @@ def _forecast(
     for subject, part in own.sort_values("taken_at").groupby("subject", sort=True):
         readings = part.drop_duplicates("taken_at")
         size, scale, unit = float(readings["size"].iloc[-1]), *((MB, "MB") if resource == DISK else (1, "connections"))
-        if why := too_few(readings["taken_at"], points=points, hours=hours):
+        why, last = too_few(readings["taken_at"], points=points, hours=hours), readings["taken_at"].iloc[-1]
+        if last < newest:  # the others were measured since: what fell silent is not forecast from what it once said
+            why = f"not measured since {last:%Y-%m-%d %H:%M} UTC"
+        if why:
             refused.append(f"{subject}: {why}")
             rows.append({"subject": subject, "unit": unit, "now": float(readings["used"].iloc[-1]) / scale, "end": size * share / scale,
-                         "readings": len(readings), "finding": "not forecast: too few readings"})  # fmt: skip
+                         "readings": len(readings), "finding": "not forecast"})  # fmt: skip
         else:
             row = outlook(readings["taken_at"], readings["used"] / scale, end=size * share / scale, steady=resource == DISK)
             rows.append({"subject": subject, "unit": unit, **row})

@@ -96,7 +96,7 @@ def test_the_pool_that_is_full_first_is_told_and_one_too_new_is_not_passed_over(
     found = of_pools(pd.concat([quiet, climbing]).sample(frac=1, random_state=1))
     assert str(found.verdict) == "WARN" and found.summary.startswith("data API: +0.50")
     assert found.table is not None and found.table["subject"].tolist() == ["data API", "server"]
-    new = history([1.0], subject="PgBouncer", size=20)
+    new = history([1.0], subject="PgBouncer", size=20).assign(taken_at=quiet["taken_at"].iloc[-1])
     found = of_pools(pd.concat([quiet, new]))
     assert str(found.verdict) == "INCONCLUSIVE" and "PgBouncer: 1 reading over 0.0 h" in found.summary
     assert of_pools(pd.concat([quiet, climbing, new])).verdict == "WARN", "what is known to be wrong is not held back"
@@ -116,6 +116,17 @@ def test_the_pool_that_is_full_first_is_told_and_one_too_new_is_not_passed_over(
 def test_when_the_disk_is_full(gigabytes: list[float], verdict: str, says: str) -> None:
     found = of_disks(gigabytes)
     assert (str(found.verdict), says in found.summary) == (verdict, True), found.summary
+
+
+def test_what_fell_silent_is_not_forecast_from_what_it_once_said() -> None:
+    """The metrics endpoint is gone, the sessions are still counted: neither its pool nor the disk passes."""
+    server, api = history([10.0] * 9), history([1.0] * 8, subject="data API", size=15)
+    found = of_pools(pd.concat([server, api]))
+    assert str(found.verdict) == "INCONCLUSIVE" and found.summary == "data API: not measured since 2026-01-18 01:30 UTC."
+    data = history([2e9] * 8, resource="disk", subject="/data", size=8e9)
+    wanted = {"within_days": 7, "points": 6, "hours": 2}
+    assert "/data: not measured since" in capacity.disk(pd.concat([server, data]), **wanted).summary
+    assert str(capacity.disk(pd.concat([server.iloc[:8], data]), **wanted).verdict) == "PASS"
 
 
 def test_a_disk_that_was_enlarged_is_judged_by_its_size_now() -> None:
