@@ -24,7 +24,7 @@ from opsnb.config import (
     load_release,
     settings,
 )
-from opsnb.errors import GateFailed, SourceError, UsageError
+from opsnb.errors import GateFailed, SourceAbsent, SourceError, UsageError
 from opsnb.evidence import archive, attestations, deployments, display, form
 from opsnb.evidence.explaining import explain
 from opsnb.facts import Facts
@@ -180,12 +180,17 @@ class Phase(Questions):
         """The table *name* kept by the newest run of *phase* in this deployment; an empty table where there is none."""
         return archive.saved_table(self.deployment, phase, name)
 
-    def saved_over_time(self, name: str) -> Facts:
-        """Every table *name* kept in this environment's archive and by this run, oldest first, with the run's time as `run_at`."""
+    def saved_over_time(self, name: str, *, of: Facts | None = None) -> Facts:
+        """Every table *name* kept in this deployment and by this run, oldest first, with the run's time as `run_at`.
+
+        *of*: what it is made from; where the environment has no such source that is the answer, because it does not apply.
+        """
+        if of is not None and isinstance(of.error, SourceAbsent):
+            return of
         kept = archive.saved_over_time(self.deployment, name)
         if name not in self._saved or not kept.ok:
             return kept
-        own = self._saved[name].assign(run_at=pd.Timestamp(self.started_at), phase=self.name, deployment=self.deployment.id)
+        own = self._saved[name].assign(run_at=pd.Timestamp(self.started_at), phase=self.name)
         both = pd.concat([kept.table, own], ignore_index=True) if len(kept) else own
         return Facts(kept.source, f"{kept.question}, and by this run", kept.seconds, answer=both)
 

@@ -45,6 +45,12 @@ EXAMPLES: dict[str, tuple[pd.DataFrame, dict[str, Any]]] = {
         pd.DataFrame({"function_id": ["a", "b"], "p50_ms": [20.0, 30.0], "p95_ms": [40.0, None], "max_ms": [4000.0, 50.0]}), {"limit_s": 2},
     ),
     "storage_growth": (pd.DataFrame({"taken_at": [T, T + pd.Timedelta("1h")], "total_bytes": [1_000_000, 2_000_000]}), {"limit_mb": 100}),
+    "capacity_used": (
+        pd.DataFrame(
+            {"taken_at": [T, T + pd.Timedelta("1h")] * 2, "resource": ["pool", "pool", "disk", "disk"], "used": [3.0, 12.0, 2e9, 2.1e9],
+             "subject": ["data API", "data API", "/data", "/data"], "size": [15.0, 15.0, 8e9, 8e9]}
+        ), {"limit_share": 0.8},
+    ),
     "pool_use": (pd.DataFrame({"pool": ["data API"], "used": [14.0], "size": [15.0]}), {"limit_share": 0.8}),
     "access_matrix": (ACCESS, {}),
     "function_calls": (BUCKETS, {}),
@@ -120,6 +126,16 @@ def test_limits_are_in_the_picture() -> None:
     assert "1%" in figure.layout.annotations[0].text
     low = charts.response_times(pd.DataFrame({"function": ["a"], "p50_ms": [1.0], "p95_ms": [2.0], "max_ms": [3.0]}), limit_s=5)
     assert low.layout.yaxis.range[1] > 5
+
+
+def test_growth_is_drawn_ahead_as_far_as_it_was_measured_in_its_interval() -> None:
+    table, keywords = EXAMPLES["storage_growth"]
+    pace = pd.DataFrame([{"per_h": 1.0, "low": 0.5, "high": 2.0}])
+    band, line = charts.storage_growth(table, **keywords, trend=pace).data[1:]
+    assert band.fill == "toself" and list(band.x) == [T + pd.Timedelta(f"{hour}h") for hour in (1, 2, 2, 1)]
+    assert list(band.y) == [2.0, 4.0, 2.5, 2.0] and list(line.y) == [2.0, 3.0]
+    for nothing in (None, pace.head(0)):
+        assert len(charts.storage_growth(table, **keywords, trend=nothing).data) == 1, "nothing was forecast: nothing is drawn"
 
 
 def test_error_rates_show_their_uncertainty() -> None:

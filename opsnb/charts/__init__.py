@@ -7,6 +7,7 @@ lines, markers and heat maps are used, because a static picture is derived from 
 from opsnb.charts.base import HEIGHT, PALETTE, TEMPLATE, VERDICT_COLOURS
 from opsnb.charts.measured import (
     access_matrix,
+    capacity_used,
     connections_by_state,
     error_rates,
     function_calls,
@@ -26,6 +27,7 @@ __all__ = [
     "TEMPLATE",
     "VERDICT_COLOURS",
     "access_matrix",
+    "capacity_used",
     "connections_by_state",
     "error_rates",
     "function_calls",

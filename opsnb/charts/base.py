@@ -42,8 +42,8 @@ TEMPLATE = go.layout.Template(
         "margin": {"l": 8, "r": 8, "t": 44, "b": 8},
         "xaxis": {"automargin": True, "gridcolor": "#e3e6ea", "zeroline": False, "linecolor": "#8a8a8a"},
         "yaxis": {"automargin": True, "gridcolor": "#e3e6ea", "zeroline": False, "linecolor": "#8a8a8a"},
-        # under the plot, so that a phone keeps its width
-        "legend": {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"},
+        # under the plot, so that a phone keeps its width, and under the axis' title: dates take two lines
+        "legend": {"orientation": "h", "x": 0, "y": -0.34, "yanchor": "top"},
         "hovermode": "closest",
         "bargap": 0.25,
     }

@@ -132,10 +132,11 @@ def response_times(times: pd.DataFrame, *, limit_s: float) -> go.Figure:
     return figure.update_yaxes(title_text="response time (s)", rangemode="tozero")
 
 
-def storage_growth(history: pd.DataFrame, *, limit_mb: float | None = None) -> go.Figure:
+def storage_growth(history: pd.DataFrame, *, limit_mb: float | None = None, trend: pd.DataFrame | None = None) -> go.Figure:
     """How fast does the database grow? Size over time, and the size at which growth since the first point reaches the limit.
 
-    Columns: taken_at, and total_bytes (or database_bytes); rows of the same time are added up.
+    Columns: taken_at, and total_bytes (or database_bytes); rows of the same time are added up. *trend*: the table of the check
+    `storage.trend`, where it forecast something: its line and interval are drawn as far ahead as there are sizes behind it.
     """
     title = "How much has the database grown?"
     size = "total_bytes" if "total_bytes" in history else "database_bytes"
@@ -150,10 +151,49 @@ def storage_growth(history: pd.DataFrame, *, limit_mb: float | None = None) -> g
         hovertext=[f"{now:,.2f} MB, {change:+,.2f} MB since the first" for now, change in zip(totals, grown, strict=True)],
         hoverinfo="text+x",
     )  # fmt: skip
+    if trend is not None and len(trend):
+        _ahead(figure, totals, trend.iloc[0])
     if limit_mb is not None:
         limit_line(figure, float(totals.iloc[0]) + limit_mb, f"limit: {limit_mb:g} MB more")
     figure.update_xaxes(title_text="time (UTC)")
     return figure.update_yaxes(title_text="size (MB)", rangemode="tozero")
+
+
+def _ahead(figure: go.Figure, values: pd.Series[Any], pace: pd.Series[Any]) -> None:
+    """The present pace from the newest of *values* on (per hour: per_h, low, high), as far as it reaches back: a line in its interval."""
+    needs_columns(pace.to_frame().T, "per_h", "low", "high")
+    newest, now = values.index[-1], float(values.iloc[-1])
+    hours = (newest - values.index[0]).total_seconds() / 3600
+    then, (line, low, high) = newest + (newest - values.index[0]), (now + float(pace[each]) * hours for each in ("per_h", "low", "high"))
+    figure.add_scatter(
+        x=[newest, then, then, newest], y=[now, high, low, now], mode="lines", fill="toself", showlegend=False, hoverinfo="skip",
+        line={"color": SKY, "width": 0}, fillcolor=f"rgba{(*bytes.fromhex(SKY[1:]), 0.25)}",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[newest, then], y=[now, line], mode="lines", name="present pace, 95 % interval", line={"color": BLUE, "dash": "dot"},
+        hovertext=[f"{now:,.2f} MB", f"{line:,.2f} MB ({low:,.2f} to {high:,.2f})"], hoverinfo="text+x",
+    )  # fmt: skip
+
+
+def capacity_used(history: pd.DataFrame, *, limit_share: float) -> go.Figure:
+    """How full are pools and disks, run by run? Use in % of the size, with the pools' limit; a disk's is 100 %.
+
+    Columns: taken_at, resource, subject, used, size.
+    """
+    title = "How full are pools and disks?"
+    if history.empty:
+        return empty_figure(title, "no use was recorded yet")
+    needs_columns(history, "taken_at", "resource", "subject", "used", "size")
+    figure = new_figure(title)
+    for colour, ((resource, subject), part) in zip(colours_again(), history.groupby(["resource", "subject"], sort=True), strict=False):
+        readings = part.sort_values("taken_at")
+        figure.add_scatter(
+            x=as_list(readings["taken_at"]), y=as_list(readings["used"] / readings["size"] * 100), name=f"{resource}: {subject}",
+            mode="lines+markers", line={"color": colour}, hovertemplate="%{x}: %{y:.1f} %",
+        )  # fmt: skip
+    limit_line(figure, limit_share * 100, f"limit of the pools: {limit_share:.0%}")
+    figure.update_xaxes(title_text="time (UTC)")
+    return figure.update_yaxes(title_text="in use (%)", range=[0, 105]).update_layout(showlegend=True)
 
 
 def pool_use(pools: pd.DataFrame, *, limit_share: float) -> go.Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,12 +37,19 @@ def history(
     environment: EnvironmentArgument,
     deployment: DeploymentOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", metavar="FILE", help="Instead: every figure of its runs, as a table.")
+    ] = None,
 ) -> None:
     """Compares a deployment with the earlier ones of its release: what is new or worse, what is mended, which checks got slower."""
+    from opsnb.evidence import measured
     from opsnb.evidence.history import compare
 
     reports = settings().reports_folder(find_root())
     found = deployments.find(reports, environment, deployment) if deployment else deployments.named(reports, environment)
+    if parquet is not None:
+        out.print(Text(str(measured.write(found, parquet))), soft_wrap=True)
+        return
     told = compare(found)
     if as_json:
         print(json.dumps(_json(found.id, told), indent=1))

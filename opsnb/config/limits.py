@@ -44,6 +44,7 @@ class Limits(Model):
     trend_days: Positive = 2
     trend_points: Positive = 6
     trend_hours: Positive = 2
+    disk_days: Positive = 7
     deadlocks: NotNegative = 0
     cache_hit_share: Share = 0.9
     bloat_share: Share = 0.5

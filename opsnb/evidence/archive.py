@@ -173,15 +173,14 @@ def saved_table(deployment: Deployment, phase: str, name: str) -> Facts:
 
 
 def saved_over_time(deployment: Deployment, name: str) -> Facts:
-    """Every table *name* kept in the archive of the deployment's environment, oldest first, each row with its `run_at` (UTC)."""
+    """Every table *name* kept by the runs of *deployment*, oldest first, each row with its `run_at` (UTC)."""
     found: list[pd.DataFrame] = []
-    for each in deployments.all_deployments(deployment.folder.parent.parent, deployment.environment):
-        for run in read_runs(each):
-            relative = run.data["saved"].get(name)
-            table = read_table(run, relative) if relative else None
-            if table is not None and len(table):
-                found.append(table.assign(run_at=pd.Timestamp(run.data["started_at"]), phase=run.phase, deployment=each.id))
-    question = f"table {name} kept by any run in {deployment.environment}"
+    for run in read_runs(deployment):
+        relative = run.data["saved"].get(name)
+        table = read_table(run, relative) if relative else None
+        if table is not None and len(table):
+            found.append(table.assign(run_at=pd.Timestamp(run.data["started_at"]), phase=run.phase))
+    question = f"table {name} kept by any run of {deployment.id}"
     if not found:
         return Facts(SOURCE, question, 0.0, answer=pd.DataFrame())
     together = pd.concat(found, ignore_index=True).sort_values("run_at", kind="stable", ignore_index=True)

@@ -285,13 +285,13 @@ class _Tables:
         self._taken.add(stem)
         relative = f"tables/{stem}.parquet"
         try:
-            write_atomic(self._folder / relative, _parquet(table))
+            write_atomic(self._folder / relative, parquet(table))
         except OSError as error:
             raise unwritable(self._folder, error) from error
         return relative
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def parquet(table: pd.DataFrame) -> bytes:
     """*table* as parquet bytes. A column no column type holds (mixed values) is kept as JSON text."""
     plain = table.reset_index(drop=True)
     plain.columns = pd.Index([str(column) for column in plain.columns])

@@ -197,6 +197,9 @@ class _Drawing:
                 runs[-1].append((across.pixel(here[0]), up.pixel(here[1])))
             elif runs[-1]:  # nothing measured: a gap, not a line across it
                 runs.append([])
+        if trace.data.get("fill") == "toself":
+            for run in runs:
+                self.parts.append(f'<polygon points="{marks.points(run)}" fill="{trace.colour}" fill-opacity=".25"/>')
         if trace.data.get("fill") in ("tozeroy", "tonexty"):
             floor = up.pixel(max(0.0, up.low) if up.kind != "log" else up.low)
             for run in (run for run in runs if run):

@@ -26,7 +26,7 @@ from opsnb.config import (
     settings,
 )
 from opsnb.errors import UsageError
-from opsnb.evidence import archive, deployments, index, leaks, signoff
+from opsnb.evidence import archive, deployments, index, leaks, measured, signoff
 from opsnb.evidence.deployments import Deployment
 from opsnb.execution import notebooks, orders, plan, secrecy
 from opsnb.execution.orders import Order
@@ -107,10 +107,11 @@ def _ends_before(deployment: Deployment, order: Order, environment: Environment,
 
 
 def _finish(opened: Deployment, ends: Sequence[PhaseEnd]) -> None:
-    """Writes the deployment's own pages."""
+    """Writes the deployment's own pages, and what was measured so far as one file."""
     if any(end.phase == "signoff" and not _rendered(opened, end) for end in ends):
         signoff.render_signoff(opened, phases=PHASES)
     index.write_index(opened)
+    measured.write(opened)
 
 
 def require_possible(

@@ -1,6 +1,7 @@
 """Questions of a notebook that need more than one source, a file of the release, or the archive."""
 
 from opsnb.questions.archive import ArchiveQuestions
+from opsnb.questions.capacity import CapacityQuestions
 from opsnb.questions.cleaning import CleanupQuestions
 from opsnb.questions.clock import ClockQuestions
 from opsnb.questions.database import DatabaseQuestions
@@ -15,6 +16,7 @@ class Questions(
     FunctionQuestions,
     DatabaseQuestions,
     ArchiveQuestions,
+    CapacityQuestions,
     CleanupQuestions,
     PeriodQuestions,
     RollbackQuestions,

@@ -13,7 +13,7 @@ from opsnb.charts.timelines import measured_over_time
 from opsnb.config import effective_limits
 from opsnb.config.alerts import Alerts
 from opsnb.evidence import archive
-from opsnb.evidence.results import Run, read_runs
+from opsnb.evidence.results import Run, read_runs, with_tables
 from opsnb.evidence.svg import figure_svg
 from opsnb.watching import telling
 from opsnb.watching.service import PHASE, Watch
@@ -34,7 +34,7 @@ def drawings(watch: Watch) -> list[str]:
     sizes = archive.saved_over_time(watch.deployment, "database_size")
     if sizes.answer is not None and "taken_at" in sizes.answer and sizes.answer["taken_at"].nunique() > 1:
         limits = effective_limits(watch.release, watch.environment)
-        figures.append(storage_growth(sizes.answer, limit_mb=limits.growth_mb))
+        figures.append(storage_growth(sizes.answer, limit_mb=limits.growth_mb, trend=_table(runs, "storage.trend")))
     return [figure_svg(figure.to_plotly_json()) for figure in figures]
 
 
@@ -60,6 +60,11 @@ def _figure(runs: Sequence[Run], check: str, title: str, unit: str, times: float
     return measured_over_time(
         table.assign(value=table["value"] * times), title=title, unit=unit, limit=float(limit.iloc[-1]) * times if len(limit) else None
     )
+
+
+def _table(runs: Sequence[Run], check: str) -> pd.DataFrame | None:
+    """The table of *check* in the newest run; None where it has none."""
+    return next((result.table for result in with_tables(runs[-1]) if result.id == check), None) if runs else None
 
 
 def _readings(runs: Sequence[Run], check: str) -> Iterator[tuple[pd.Timestamp, float | None, float | None]]:

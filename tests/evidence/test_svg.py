@@ -77,6 +77,14 @@ def test_a_limit_beyond_the_data_is_in_the_picture() -> None:
     assert 0 < float(limit.attrib["y1"]) < height
 
 
+def test_an_area_is_the_area_of_its_points() -> None:
+    """An interval that opens from a point: three corners, none of them on the axis."""
+    drawn = draw(go.Figure(go.Scatter(x=[1, 2, 2, 1], y=[5, 9, 7, 5], fill="toself", mode="lines")))
+    (area,) = drawn.iter(f"{SVG}polygon")
+    corners = [tuple(map(float, each.split(","))) for each in area.attrib["points"].split()]
+    assert corners[0] == corners[3] and corners[1][0] == corners[2][0] and corners[1][1] < corners[2][1] < corners[0][1]
+
+
 def test_a_heat_map_has_a_cell_for_every_value_and_readable_text() -> None:
     drawn = draw(sample.figures()[2])
     cells = list(drawn.iter(f"{SVG}rect"))

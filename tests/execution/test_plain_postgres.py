@@ -90,3 +90,9 @@ def test_the_database_was_judged(shop: dict[str, list[dict[str, object]]]) -> No
     assert verdicts["schema.table_present:orders"] == "PASS"
     assert verdicts["schema.record_columns:orders"] == "PASS"
     assert verdicts["schema.routine_present:total"] == "PASS"
+
+
+def test_without_metrics_the_servers_connections_are_the_pool_and_no_disk_is_forecast(shop: dict[str, list[dict[str, object]]]) -> None:
+    found = {str(result["id"]): (str(result["verdict"]), str(result["summary"])) for result in shop["monitor"]}
+    assert found["health.pool_trend"][0] == "INCONCLUSIVE" and "server: 1 reading" in found["health.pool_trend"][1]
+    assert found["storage.disk_trend"][0] == "NOT_APPLICABLE"
