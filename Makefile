@@ -22,8 +22,9 @@ faults: $(STAMP) ## every fault of the embedded target against every notebook; s
 evidence-campaign: $(STAMP) ## secrets, kills, changes and hostile content against the archive; about an hour
 	@$(BIN)/python -m tests.campaigns
 
-way-back-campaign: $(STAMP) ## rollbacks killed at random moments, a hundred times; about half an hour
+way-back-campaign: $(STAMP) ## rollbacks killed at random moments, a hundred from the snapshot and twenty to a point in time; about 50 minutes
 	@$(BIN)/python -m tests.campaigns.rollbacks
+	@$(BIN)/python -m tests.campaigns.rollbacks 20 --point-in-time
 
 bench: $(STAMP) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks

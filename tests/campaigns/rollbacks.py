@@ -1,13 +1,17 @@
 """The way back with kill -9 at random moments: whatever was damaged is as at T0, what was written since is listed, nothing is done twice.
 
-``python -m tests.campaigns.rollbacks [TURNS] [NOTES]``: 100 turns and 10,000 notes by default. Each turn drops a table, empties a record in
-twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills it up to three times and gives it again until
-it has ended. Must hold, each time: every row of the tables that the clinic's own traffic leaves alone is as at T0, no record is empty, the
-function is the archived one by hash, every new row is in an export.
+``python -m tests.campaigns.rollbacks [TURNS] [NOTES] [--point-in-time]``: 100 turns and 10,000 notes by default. Each turn drops a table,
+empties a record in twenty, deploys a wrong function and writes new rows; then it begins a rollback, kills it up to three times and gives it
+again until it has ended. Must hold, each time: every row of the tables that the clinic's own traffic leaves alone is as at T0, no record is
+empty, the function is the archived one by hash, every new row is in an export.
+
+With ``--point-in-time`` the platform takes the whole project back instead: each turn has a snapshot of its own, the damage also alters a
+table (rows alone could not be put back), and the server's timeline must have risen by one exactly: the restore was asked for once.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -29,6 +33,7 @@ from harness import REPOSITORY, make_home, process_environment, run_opsnb
 
 from opsnb.actions.rollback import read_journal
 from opsnb.evidence import deployments, sealed
+from opsnb.sources import backup
 from opsnb.sources.deploying import Deploying
 
 TURNS, NOTES, SEED, KILLS = 100, 10_000, 20261124, 3
@@ -42,6 +47,7 @@ update public.soap_notes set signed_at = signed_at + interval '1 second' where i
     select id from public.soap_notes where status = 'signed' order by id limit 50);
 insert into public.soap_plan_medication (soap_note_id, name) select id, 'turn {turn}' from public.soap_notes order by id limit 3;
 """
+ALTERED = "alter table public.app_settings add column turn_{turn} text"
 FILL = (
     """create temporary table pair as select row_number() over () - 1 as number, patient_id, provider_id
     from (select distinct patient_id, provider_id from public.appointments) each""",
@@ -68,10 +74,21 @@ class Turn:
 
 @dataclass(frozen=True)
 class Clinic:
-    """The target, its snapshot, and what it held then."""
+    """The target, its snapshot, what it held then, and the way back that is walked."""
 
     root: Path
     then: dict[str, Any]
+    point: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command of the way back."""
+        return ("rollback", "local", "--apply", *(("--point-in-time",) if self.point else ()), "--confirm", "local")
+
+    @property
+    def timeline(self) -> int:
+        """The server's own: a restore to a point in time raises it by one."""
+        return backup.timeline(SecretStr(said(self.root, "write_dsn")))
 
     @property
     def deployment(self) -> deployments.Deployment:
@@ -102,7 +119,7 @@ def state(root: Path) -> dict[str, Any]:
     return found
 
 
-def begin(root: Path, notes: int) -> Clinic:
+def begin(root: Path, notes: int, point: bool = False) -> Clinic:
     """Fills the clinic, keeps its functions, takes the snapshot."""
     with psycopg.connect(said(root, "write_dsn"), autocommit=True) as connection:
         (there,) = connection.execute("select count(*) from public.soap_notes").fetchone() or (0,)
@@ -112,13 +129,22 @@ def begin(root: Path, notes: int) -> Clinic:
     for words in (("functions", "archive", "local"), ("snapshot", "local"), ("rehearse", "local")):
         ended = run_opsnb(*words, root=root, timeout_s=1800)
         assert ended.code == 0, ended
-    return Clinic(root, state(root))
+    return Clinic(root, state(root), point)
+
+
+def again(clinic: Clinic) -> Clinic:
+    """A snapshot of this turn: a point in time is left behind by the restore to it."""
+    ended = run_opsnb("snapshot", "local", root=clinic.root, timeout_s=1800)
+    assert ended.code == 0, ended
+    return Clinic(clinic.root, state(clinic.root), clinic.point)
 
 
 def damage(clinic: Clinic, turn: int) -> None:
     """Everything at once, and a function that is not the one that was archived."""
     with psycopg.connect(said(clinic.root, "write_dsn"), autocommit=True) as connection:
         connection.execute(DAMAGE.format(turn=turn).encode())
+        if clinic.point:
+            connection.execute(ALTERED.format(turn=turn).encode())
     deploying = Deploying(said(clinic.root, "platform_url"), "localclinicopsnbdemo", SecretStr(said(clinic.root, "access_token")))
     try:
         source = f"Deno.serve(() => new Response('turn {turn}'));\n".encode()
@@ -129,9 +155,11 @@ def damage(clinic: Clinic, turn: int) -> None:
 
 def walk(clinic: Clinic, dice: random.Random, longest_s: float, number: int) -> Turn:
     """One turn."""
-    turn, began = Turn(), time.monotonic()
+    if clinic.point:
+        clinic = again(clinic)
+    turn, began, timeline = Turn(), time.monotonic(), clinic.timeline
     damage(clinic, number)
-    words = [str(Path(sys.executable).with_name("opsnb")), "rollback", "local", "--apply", "--confirm", "local"]
+    words = [str(Path(sys.executable).with_name("opsnb")), *clinic.words]
     for _ in range(dice.randint(1, KILLS)):
         child = subprocess.Popen(
             words, cwd=clinic.root, env=process_environment(clinic.root), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -144,7 +172,7 @@ def walk(clinic: Clinic, dice: random.Random, longest_s: float, number: int) -> 
             turn.killed_s.append(round(at_s, 2))
         child.wait()
     while turn.again < 5:
-        ended = run_opsnb("rollback", "local", "--apply", "--confirm", "local", root=clinic.root, timeout_s=1800)
+        ended = run_opsnb(*clinic.words, root=clinic.root, timeout_s=1800)
         turn.again += 1
         if ended.code == 0:
             break
@@ -153,6 +181,8 @@ def walk(clinic: Clinic, dice: random.Random, longest_s: float, number: int) -> 
     now = state(clinic.root)
     turn.wrong += [f"{what} is {now[what]}, was {was}" for what, was in clinic.then.items() if now[what] != was]
     events = read_journal(clinic.deployment)
+    if clinic.timeline != timeline + clinic.point:
+        turn.wrong.append(f"the server's timeline went from {timeline} to {clinic.timeline}")
     if events[-1]["event"] != "ended":
         turn.wrong.append("the journal does not end")
     if clinic.exported(f'"turn {number}"') < 3:
@@ -172,14 +202,14 @@ def _function(clinic: Clinic, number: int) -> list[str]:
     return wrong if live not in ended.out else [*wrong, "the wrong function answers"]
 
 
-def main(turns: int = TURNS, notes: int = NOTES) -> int:
+def main(turns: int = TURNS, notes: int = NOTES, point: bool = False) -> int:
     """Prints the table; 1 where anything was wrong."""
     dice = random.Random(SEED)
     with tempfile.TemporaryDirectory(prefix="opsnb-wayback-", ignore_cleanup_errors=True) as folder:
         root = make_home(Path(folder) / "home")
         assert run_opsnb("local", "up", root=root, timeout_s=300).code == 0
         try:
-            clinic = begin(root, notes)
+            clinic = begin(root, notes, point)
             first = walk(clinic, random.Random(1), 0.3, 0)
             found = []
             for number in range(1, turns + 1):
@@ -191,12 +221,17 @@ def main(turns: int = TURNS, notes: int = NOTES) -> int:
         finally:
             run_opsnb("local", "down", root=root)
     kills, good = sum(len(turn.killed_s) for turn in found), sum(not turn.wrong for turn in found)
-    print(
-        f"\nthe way back: {good} of {len(found)} turns as at T0, {kills} kills (seed {SEED}), {clinic.then['public.soap_notes'][0]:,} notes"
-    )
+    way = "to a point in time" if point else "from the snapshot"
+    held = f"{clinic.then['public.soap_notes'][0]:,} notes"
+    print(f"\nthe way back {way}: {good} of {len(found)} turns as at T0, {kills} kills (seed {SEED}), {held}")
     return int(good < len(found))
 
 
 if __name__ == "__main__":
     assert REPOSITORY.is_dir()
-    raise SystemExit(main(*(int(word) for word in sys.argv[1:])))
+    asked = argparse.ArgumentParser(prog="python -m tests.campaigns.rollbacks", description="The way back with kill -9 at random moments.")
+    asked.add_argument("turns", type=int, nargs="?", default=TURNS)
+    asked.add_argument("notes", type=int, nargs="?", default=NOTES)
+    asked.add_argument("--point-in-time", action="store_true")
+    given = asked.parse_args()
+    raise SystemExit(main(given.turns, given.notes, given.point_in_time))
