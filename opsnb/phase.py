@@ -27,6 +27,7 @@ from opsnb.config import (
 from opsnb.errors import GateFailed, SourceAbsent, SourceError, UsageError
 from opsnb.evidence import archive, attestations, deployments, display, form
 from opsnb.evidence.explaining import explain
+from opsnb.evidence.exploring import Explorable, Explorer, explore
 from opsnb.facts import Facts
 from opsnb.questions import Questions
 from opsnb.sources import Doors
@@ -168,6 +169,10 @@ class Phase(Questions):
     def explain(self, name: str) -> display.Shown:
         """What a check or an item (``S6-5``, ``access.no_excess``) is about, what was asked, and how it stands in this run."""
         return explain(name, self._results.values())
+
+    def explore(self, what: Explorable) -> Explorer:
+        """Every row of an answer, a result, a table or a judged check (by id), to be sorted by its headings and narrowed by words."""
+        return explore(what, self._results.values())
 
     # ── the archive ──
     def save(self, name: str, facts: Facts) -> Facts:

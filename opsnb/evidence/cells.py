@@ -225,6 +225,8 @@ def _output_cleaner() -> nh3.Cleaner:
             return bool(re.fullmatch(r"check-[a-z0-9-]{1,90}", value))
         if name == "href":
             return tag == "a" and bool(re.fullmatch(r"#check-[a-z0-9-]{1,90}", value))
+        if name == "data-more":
+            return tag == "table" and value.isdigit()
         if name == "colspan":
             return tag == "td" and value.isdigit()
         return name == "aria-label" or value in _FIXED.get(name, set())
@@ -232,7 +234,7 @@ def _output_cleaner() -> nh3.Cleaner:
     def allowed(tag: str, name: str, value: str) -> str | None:
         return value if kept(tag, name, value) else None
 
-    return _cleaner({"class", "id", "href", "colspan", "aria-label", *_FIXED}, allowed, schemes=set())
+    return _cleaner({"class", "id", "href", "colspan", "data-more", "aria-label", *_FIXED}, allowed, schemes=set())
 
 
 def _cleaner(attributes: set[str], allowed: Callable[[str, str, str], str | None], *, schemes: set[str]) -> nh3.Cleaner:

@@ -21,7 +21,7 @@ EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 def render(template: str, *, library: str = "", **context: Any) -> str:
     """The page *template* as text. *library* is the address of the chart library; without it the page runs no script but its own."""
     style = display.css() + text("page.css")  # in this order: the page decides
-    script = text("page.js")
+    script = scripts()
     return (
         _environment()
         .get_template(template)
@@ -53,6 +53,12 @@ def policy(style: str, script: str, *, library: bool) -> str:
         "form-action 'none'",
     ]
     return "; ".join(directives)
+
+
+@cache
+def scripts() -> str:
+    """What every page runs: its tables sort and narrow, its charts are drawn."""
+    return text("tables.js") + text("page.js")
 
 
 @cache

@@ -64,7 +64,8 @@ def table_html(table: pd.DataFrame, *, most: int = ROWS_SHOWN) -> str:
     more = f'<p class="opsnb-muted">… {len(table) - most:,} more</p>' if len(table) > most else ""
     rest = body if differs and len(table) else f"<tbody>{body}</tbody>"
     heading = f"<thead><tr>{head}</tr></thead>" if len(plain.columns) else ""
-    return scrolled(f"<table{_class(' '.join(looks))}>{heading}{rest}</table>", "Differences" if differs else "Table") + more
+    cut = f' data-more="{len(table) - most}"' if len(table) > most else ""  # the page's script says so where rows are looked for
+    return scrolled(f"<table{_class(' '.join(looks))}{cut}>{heading}{rest}</table>", "Differences" if differs else "Table") + more
 
 
 def table_text(table: pd.DataFrame, *, most: int = ROWS_SHOWN) -> str:

@@ -31,7 +31,7 @@ def write(rollup: Rollup) -> None:
 def render(rollup: Rollup) -> str:
     """The page as text."""
     style = display.css() + page.text("page.css") + _own_style()
-    script = page.text("page.js")
+    script = page.scripts()
     return (
         _environment()
         .get_template("fleet.html.j2")

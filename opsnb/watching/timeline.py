@@ -36,7 +36,7 @@ def write(watch: Watch, now: datetime) -> Path:
 def render(watch: Watch, now: datetime) -> str:
     """The page as text; it loads nothing and runs no script but its own."""
     slots, result = watch.table(now), watch.judged(now)
-    style, script = display.css() + page.text("page.css"), page.text("page.js")
+    style, script = display.css() + page.text("page.css"), page.scripts()
     done = int((slots["state"] == "done").sum())
     return (
         _templates()
