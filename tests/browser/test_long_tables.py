@@ -105,7 +105,8 @@ def test_differences_move_with_their_rows(tmp_path: Path) -> None:
         "const told = () => Array.from(document.querySelectorAll('tbody')).filter((each) => !each.hidden)"
         ".map((each) => [each.rows[0].cells[0].textContent, each.rows[1].querySelector('.opsnb-is code').textContent]);"
         "click(0); click(0); const first = told()[0], field = document.querySelector('input[type=search]');"
-        "field.value = 'is 16'; field.dispatchEvent(new Event('input')); say([first, told(), document.querySelector('output').textContent]);"
+        "field.value = 'is 16'; field.dispatchEvent(new Event('input'));"
+        "say([first, told(), document.querySelector('output').textContent]);"
     )
     assert told(tmp_path, table_html(frame), script) == [["19", "is 19"], [["16", "is 16"]], "1 of 20"]
 
