@@ -140,7 +140,7 @@ CHECKS: dict[str, Check] = {}
 class Check:
     """A pure function with a name: tables in, Outcome out.
 
-    `items` are the runbook items it answers, `fix` what to do when it does not pass,
+    `items` are the runbook items it answers, `fix` what to do when it does not pass, `harm` what failing does to you,
     `empty` what an empty first table means (a sentence; tested).
     """
 
@@ -150,6 +150,7 @@ class Check:
     fix: str
     empty: str
     judge: Callable[..., Outcome]
+    harm: str = ""
 
     def __call__(self, *facts: Facts | pd.DataFrame, subject: str = "", items: Sequence[str] | None = None, **expected: Any) -> CheckResult:
         """Judges *facts* (Facts or bare tables) against *expected*; never raises.
@@ -195,13 +196,15 @@ class Check:
         return outcome
 
 
-def check(id: str, *, title: str, items: Sequence[str] = (), fix: str, empty: str) -> Callable[[Callable[..., Outcome]], Check]:
+def check(
+    id: str, *, title: str, items: Sequence[str] = (), harm: str = "", fix: str, empty: str
+) -> Callable[[Callable[..., Outcome]], Check]:
     """Registers a pure function as a check. Its docstring stays; positional arguments are tables, keywords expectations."""
 
     def register(function: Callable[..., Outcome]) -> Check:
         if id in CHECKS:
             raise ValueError(f"two checks are called {id}")
-        made = Check(id=id, title=title, items=tuple(items), fix=fix, empty=empty, judge=function)
+        made = Check(id=id, title=title, items=tuple(items), fix=fix, empty=empty, judge=function, harm=harm)
         object.__setattr__(made, "__doc__", inspect.getdoc(function))
         CHECKS[id] = made
         return made

@@ -24,13 +24,30 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "reports" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
 
-def test_checks_page_is_what_the_code_says() -> None:
-    """docs/checks.md is written from the checks themselves."""
-    assert (ROOT / "docs" / "checks.md").read_text(encoding="utf-8") == documents.checks_page(), "run: python tests/documents.py"
+def test_pages_about_checks_are_what_the_code_says() -> None:
+    """The list, a page per check and the coverage are written from the checks, notebooks and items themselves."""
+    there = {
+        path: path.read_text(encoding="utf-8")
+        for path in [*(ROOT / "docs" / "checks").glob("*.md"), *map((ROOT / "docs").joinpath, ("checks.md", "coverage.md"))]
+    }
+    assert there == documents.pages(), "run: python tests/documents.py"
+
+
+def test_every_check_is_judged_and_says_what_failing_does() -> None:
+    """None that no notebook asks; none that leaves the reader with a word alone."""
+    assert set(documents.judged_in()) == set(CHECKS)
+    told = {check.id: check.harm for check in CHECKS.values()}
+    assert not [each for each, harm in told.items() if len(harm) < 40] and len(set(told.values())) == len(told)
+
+
+def test_every_item_is_closed_by_something() -> None:
+    """Also those that a release's tables answer."""
+    rows = [line for line in documents.coverage_page().splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(ITEMS) and not [row for row in rows if not row.split(" | ")[3].strip(" |")]
 
 
 def test_every_automated_item_has_a_check() -> None:

@@ -33,6 +33,7 @@ _NOT_DECIDED = ("08", "53", "55", "57", "58", "XX", "25", "40")
     "access.in_place",
     title="Policies are in place on every listed table",
     items=("PRE-2.5",),
+    harm="A table without row level security is read whole by anybody who holds the public key, which every browser does.",
     fix="alter table ... enable row level security, and apply the migration with the table's policies.",
     empty="FAIL: the schemas hold no table at all.",
 )
@@ -69,6 +70,7 @@ def in_place(relations: pd.DataFrame, *, tables: Sequence[str]) -> Outcome:
     "access.rls_enabled",
     title="Row level security is on for every exposed table",
     items=("S6-4",),
+    harm="Whoever holds the public key reads and, where granted, writes every row of the table.",
     fix="alter table ... enable row level security, or revoke the API roles' privileges on the table.",
     empty="INCONCLUSIVE: no API role holds a privilege on any table, so none is exposed; check the schemas and the roles' names.",
 )
@@ -110,6 +112,7 @@ def rls_enabled(exposure: pd.DataFrame) -> Outcome:
     "access.matrix",
     title="Everyone sees exactly their own rows",
     items=("S6-1", "S6-2", "S6-3"),
+    harm="Leaked: one person reads another's medical history, a breach to be reported. Missing: care without the record.",
     fix="Leaked: narrow the table's policies. Missing: the policy does not know the caller; compare its subject with the identity column.",
     empty="ERROR: nobody was impersonated, so nothing was measured.",
 )
@@ -180,6 +183,7 @@ def _seen(row: Mapping[Any, Any], declared: str, *, proved: bool) -> dict[str, A
     "access.identity_works",
     title="The identity provider's subjects work in the policies",
     items=("S6-6",),
+    harm="Signed-in people see an empty history or an error: to a clinician, a patient without allergies.",
     fix="Compare (select auth.jwt() ->> 'sub') with the identity column; auth.uid() cannot read a subject that is no UUID (22P02).",
     empty="ERROR: nobody was impersonated, so nothing was measured.",
 )
@@ -237,6 +241,7 @@ def identity_works(access: pd.DataFrame, *, prove: Sequence[str] = ("patient",))
     "access.grants_beyond_rls",
     title="No privilege that policies do not govern",
     items=("S6-5",),
+    harm="TRUNCATE empties a table past every policy; a caller who finds a way to send SQL needs no hole in them.",
     fix="revoke truncate, references, trigger on all tables in schema ... from anon, authenticated; alter default privileges likewise.",
     empty="INCONCLUSIVE: no API role holds a privilege on any table, so none is exposed; check the schemas and the roles' names.",
 )

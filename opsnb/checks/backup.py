@@ -19,6 +19,7 @@ _SHOWN = ("snapshot", "at", "tables", "rows", "unknown", "rehearsed", "whole", "
     "backup.restored",
     title="A backup was made and restored",
     items=("S1-1", "PRE-4.4"),
+    harm="A backup nobody restored is a hope: it may be empty, of another version, or need a key that is gone.",
     fix="Take a snapshot and rehearse it: opsnb snapshot ENV, then opsnb rehearse ENV. What could not be restored is named there.",
     empty="INCONCLUSIVE: no snapshot was taken in this deployment, so there is nothing known to come back to.",
 )
@@ -58,6 +59,7 @@ def restored(snapshots: pd.DataFrame, *, now: datetime, age_h: float) -> Outcome
     "backup.point_in_time",
     title="The window of point-in-time recovery is known",
     items=("PRE-4.2",),
+    harm="What is written between the last backup and an accident is lost, up to a day of consultations.",
     fix="Switch point-in-time recovery on (it needs a plan and a compute size), or let a person accept that only the snapshot is there.",
     empty="ERROR: the platform's answer says nothing about point-in-time recovery.",
 )

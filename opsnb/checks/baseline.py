@@ -27,6 +27,7 @@ _WORST = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
     "errors.worse_than_baseline",
     title="Errors no more frequent than before",
     items=(),
+    harm="The release brought errors that were not there before, hidden below an absolute limit.",
     fix="It began with this deployment: compare the recurring errors since with those before; roll back where callers are harmed.",
     empty="INCONCLUSIVE: without calls before the deployment there is nothing to compare with.",
 )
@@ -64,6 +65,7 @@ def worse_than_baseline(
     "errors.slower_than_baseline",
     title="Answers no slower than before",
     items=("H12-2",),
+    harm="The release made the same calls slower; the next rise in traffic meets less room.",
     fix="Compare the database's response time and the pool with those before: with a fast database it waits for something else.",
     empty="INCONCLUSIVE: without calls before the deployment there is nothing to compare with.",
 )

@@ -70,6 +70,7 @@ def in_use(metrics: pd.DataFrame, sessions: pd.DataFrame, *, at: datetime) -> pd
     "health.pool_trend",
     title="No connection pool is heading for its limit",
     items=(),
+    harm="In the days named here the pool is full; leaks do not wait for office hours.",
     fix="See who holds connections (health.connections); a steady climb is a leak: find the function that does not give them back.",
     empty="INCONCLUSIVE: no use of a pool was recorded in this deployment yet.",
 )
@@ -87,6 +88,7 @@ def pool(history: pd.DataFrame, *, limit_share: float, within_days: float, point
     "storage.disk_trend",
     title="No disk is heading for its end",
     items=(),
+    harm="A full disk turns the database read-only: notes cannot be saved from one moment to the next.",
     fix="Enlarge the disk, or find what grows: tables (storage.growth), the write-ahead log a replication slot holds back, server logs.",
     empty="INCONCLUSIVE: no use of a disk was recorded in this deployment yet.",
 )

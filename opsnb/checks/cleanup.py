@@ -31,6 +31,7 @@ def listing_params(records: Iterable[tuple[str, str, Iterable[str]]]) -> dict[st
     "cleanup.plan_is_test_data",
     title="Everything to be deleted is test data",
     items=("S3-1",),
+    harm="Applied, the clean-up would delete the history of a real patient.",
     fix="Take what is real out of the release's cleanup section, or correct its guards; a refused plan is not applied.",
     empty="INCONCLUSIVE: no table was planned: the release lists no test record.",
 )
@@ -72,6 +73,7 @@ def plan_is_test_data(guards: pd.DataFrame) -> Outcome:
     "cleanup.remaining",
     title="All test records are deleted",
     items=("S3-1",),
+    harm="Test patients turn up in searches, counts and reports, and somebody treats them as real.",
     fix="opsnb cleanup ENVIRONMENT shows the plan; with --apply it deletes in one transaction.",
     empty="INCONCLUSIVE: the release lists no test record, so none was looked for.",
 )
@@ -95,6 +97,7 @@ def remaining(records: pd.DataFrame) -> Outcome:
     "cleanup.executed",
     title="The cleanup ran without error and deleted nothing else",
     items=("S3-2",),
+    harm="Real rows may be gone with the test records, or test patients still stand among the real ones.",
     fix="opsnb cleanup ENVIRONMENT --undo puts back what went, from the before-image; correct the release's list and run it again.",
     empty="INCONCLUSIVE: no cleanup has been run in this deployment.",
 )

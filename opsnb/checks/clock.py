@@ -17,6 +17,7 @@ _FUNCTIONS = "functions from the archive"
     "rollback.still_possible",
     title="The way back is open, and short enough",
     items=(),
+    harm="If it goes wrong now, you are not back within the time that was promised.",
     fix="Take a snapshot and rehearse it before going on (opsnb snapshot ENV, opsnb rehearse ENV); "
     "where it takes too long, promise another time.",
     empty="INCONCLUSIVE: no snapshot was taken in this deployment, so there is nothing to go back to.",

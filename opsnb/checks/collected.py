@@ -16,6 +16,7 @@ __all__ = ["complete"]
     "collected.complete",
     title="The functions' logs are collected in one place",
     items=("MON-4",),
+    harm="What happened cannot be looked up later: the platform forgets its logs after days, and caps every answer.",
     fix="Run `opsnb logs collect ENV` from a scheduler, every few minutes; it goes on where it was.",
     empty="INCONCLUSIVE: nothing was collected yet.",
 )

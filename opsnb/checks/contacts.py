@@ -35,6 +35,7 @@ def contact_row(period: str, role: str, name: str | None, reach: str | None) -> 
     "contacts.complete",
     title="The support contact matrix is complete",
     items=("PRE-3.4", "SO-4", "CT-1"),
+    harm="At three in the morning nobody knows whom to call, and the clock of the rollback runs.",
     fix="Give every role of every period a name and a way to reach it, in the release or, for production, by reference in the environment.",
     empty="FAIL: there is no contact at all.",
 )

@@ -14,6 +14,7 @@ from opsnb.verdicts import Outcome, check, passed, unmeasured, warned
     "access.covered",
     title="Every caller was asked about every table and verb",
     items=("S6-1", "S6-2", "S6-3"),
+    harm="A table or a verb nobody asked about may be open to everybody, and the page would not show it.",
     fix="Give the proofs more time (postgres.proof_budget_s of the environment), or run them when the server is less busy.",
     empty="ERROR: nothing was tried, so nothing is proved.",
 )

@@ -27,6 +27,7 @@ _WELL = "well-formed"
     "environment.known_values",
     title="Variables hold the values the operator knows",
     items=(),
+    harm="The functions talk to another project, region or account than everybody believes.",
     fix="Set the variable to the operator's value (supabase secrets set NAME=...), or correct the operator's reference.",
     empty="INCONCLUSIVE: the environment refers to no value, so none can be compared.",
 )

@@ -19,6 +19,7 @@ _PHASES = ("phase", "gate", *(str(verdict) for verdict in Verdict), "run", "jour
     "deployment.connections_answer",
     title="The database connection and the platform answer",
     items=("PRE-2.3",),
+    harm="Whatever is begun now may stop half-way, and every later check measures an outage, not the release.",
     fix="Look at the platform's status page and at the service named here; do not begin the deployment.",
     empty="ERROR: the database answered with no row, so it is not known to be the right one.",
 )
@@ -57,6 +58,7 @@ def connections_answer(server: pd.DataFrame, health: pd.DataFrame) -> Outcome:
     "deployment.all_passed",
     title="All verification checks passed",
     items=("SO-2",),
+    harm="Somebody signs for a deployment of which a part failed or was never looked at.",
     fix="Run the phases named again (opsnb run ENV --phase NAME); what fails is fixed there, not here.",
     empty="INCONCLUSIVE: no phase was run in this deployment.",
 )

@@ -32,6 +32,7 @@ _PLACEHOLDERS = (
     "environment.required_set",
     title="Every required environment variable is set",
     items=("S4-2",),
+    harm="The first call that reads the variable fails, often with an error that names something else.",
     fix="Set what is missing (supabase secrets set NAME=...), for the whole project: variables are not per function.",
     empty="FAIL: no variable is set, so every required one is missing (injected ones are not listed by the platform).",
 )
@@ -65,6 +66,7 @@ def required_set(secrets: pd.DataFrame, *, required: Iterable[str], injected: It
     "environment.no_placeholder",
     title="No placeholder values",
     items=("S4-4",),
+    harm="The variable is set, so nothing complains, and every call that uses it fails.",
     fix="Set the variable to its real value, without quotes, spaces or a line's end around it.",
     empty="INCONCLUSIVE: no variable is set, so there is no value to look at.",
 )
@@ -109,6 +111,7 @@ def no_placeholder(secrets: pd.DataFrame, *, public_values: Mapping[str, str], i
     "environment.differ",
     title="Secrets are others than those of the other environment",
     items=(),
+    harm="A leak of the test environment's secret opens production; a test run writes into it.",
     fix="Make a value of its own for this environment, set it (supabase secrets set NAME=...), and revoke the shared one.",
     empty="INCONCLUSIVE: no variable is set here, so none can be compared.",
 )
@@ -151,6 +154,7 @@ def differ(secrets: pd.DataFrame, others: pd.DataFrame, *, names: Iterable[str],
     "environment.no_hardcoded",
     title="No secrets hard-coded in the functions",
     items=("S4-1",),
+    harm="The key is in every copy of the source and cannot be rotated without a deployment.",
     fix="Revoke what was found (it is in the archive of every deployment), move it to a variable, deploy again.",
     empty="PASS: no place found is the healthy case; it counts only where the number of files looked at is given and not 0.",
 )

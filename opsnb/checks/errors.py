@@ -22,7 +22,14 @@ _COUNTED = ("function", "template", "kind", "executions", "execution_id", "first
 _RECURRING = ("function", "template", "executions", "kind", "first_at", "last_at")
 
 
-@check("errors.rate", title="Function error rate", items=("POST-3.1",), fix=_LOOK, empty=_NO_CALLS)
+@check(
+    "errors.rate",
+    title="Function error rate",
+    items=("POST-3.1",),
+    harm="So many of a hundred callers do not get the history they asked for.",
+    fix=_LOOK,
+    empty=_NO_CALLS,
+)
 def rate(
     calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str = "the last 30 minutes"
 ) -> Outcome:
@@ -33,14 +40,26 @@ def rate(
     return _error_rate(calls, functions, names, limit, period)
 
 
-@check("errors.rate_of_period", title="Function error rate of the monitoring period", items=("H0-1",), fix=_LOOK, empty=_NO_CALLS)
+@check(
+    "errors.rate_of_period",
+    title="Function error rate of the monitoring period",
+    items=("H0-1",),
+    harm="The period cannot be signed: over all its hours too many callers failed, though its last one may look calm.",
+    fix=_LOOK,
+    empty=_NO_CALLS,
+)
 def rate_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str) -> Outcome:
     """As `errors.rate`, over the monitoring *period* so far (its name, for the sentence)."""
     return _error_rate(calls, functions, names, limit, period)
 
 
 @check(
-    "errors.success_of_period", title="Function success rate of the monitoring period", items=("H4-1", "H12-1"), fix=_LOOK, empty=_NO_CALLS
+    "errors.success_of_period",
+    title="Function success rate of the monitoring period",
+    items=("H4-1", "H12-1"),
+    harm="The period cannot be signed: fewer callers succeeded than the guide asks for.",
+    fix=_LOOK,
+    empty=_NO_CALLS,
 )
 def success_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], success: float, period: str) -> Outcome:
     """The share of callers' calls that succeed is over *success* (0.98 is 98 %): the rate of failures is under what is left."""
@@ -50,7 +69,14 @@ def success_of_period(calls: pd.DataFrame, functions: pd.DataFrame, *, names: It
     return _error_rate(calls, functions, names, round(1 - success, 12), f"{period}; a success rate over {percent(success)} is asked for")
 
 
-@check("errors.alert_rate", title="Alert: function error rate", items=("MON-1",), fix=_LOOK, empty=_NO_CALLS)
+@check(
+    "errors.alert_rate",
+    title="Alert: function error rate",
+    items=("MON-1",),
+    harm="Callers are failing now, at a rate at which the guide wants a person woken.",
+    fix=_LOOK,
+    empty=_NO_CALLS,
+)
 def alert_rate(
     calls: pd.DataFrame, functions: pd.DataFrame, *, names: Iterable[str], limit: float, period: str = "the last 30 minutes"
 ) -> Outcome:
@@ -62,6 +88,7 @@ def alert_rate(
     "errors.alert_response",
     title="Alert: function response time",
     items=("MON-2",),
+    harm="Callers wait, retry and pile up: slow answers of today are the exhausted pool of the next hour.",
     fix="Compare with the database's response time and the pool: a slow function with a fast database waits for something else.",
     empty="INCONCLUSIVE: no call is in the log, so there is no time to judge.",
 )
@@ -90,6 +117,7 @@ def alert_response(calls: pd.DataFrame, functions: pd.DataFrame, *, names: Itera
     "errors.recurring",
     title="No recurring error",
     items=("POST-3.2",),
+    harm="The same fault meets every caller who comes that way; it does not go away by itself.",
     fix="The template names the error and the function; find its cause before going on. Its full text is in the platform's log explorer.",
     empty="PASS: no line at level error and no 5xx answer is the healthy case; it counts only while a marked probe proves the log alive.",
 )
@@ -119,6 +147,7 @@ def recurring(
     "errors.complete",
     title="Every invocation completes",
     items=("POST-3.3",),
+    harm="Callers got nothing, or half: work may have been done whose answer nobody saw, and is done again.",
     fix="504: the function waited too long; 546: it used too much memory or CPU; no end: its worker died. See its log lines.",
     empty="PASS: no execution without an end is the healthy case; it counts only while a marked probe proves the log alive.",
 )

@@ -35,7 +35,14 @@ class Expected(Protocol):
     def verify_jwt(self) -> bool: ...
 
 
-@check("functions.deployed", title="All expected functions are deployed", items=("PRE-2.1",), fix=_DEPLOY, empty=_NO_FUNCTION)
+@check(
+    "functions.deployed",
+    title="All expected functions are deployed",
+    items=("PRE-2.1",),
+    harm="The app calls an address that answers 404: the part of the consultation it serves is gone.",
+    fix=_DEPLOY,
+    empty=_NO_FUNCTION,
+)
 def deployed(functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     """Every function of *names* is listed by the platform and not as REMOVED. Table: `functions`. Others are shown and not judged."""
     wanted = sorted(set(names))
@@ -60,6 +67,7 @@ def deployed(functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     "functions.active",
     title="Every expected function is active",
     items=("S2-1",),
+    harm="Its callers get an error, or are turned away once the quota is used up.",
     fix="REMOVED: deploy it again. THROTTLED: the project is over its quota; look at the platform's usage page.",
     empty=_NO_FUNCTION,
 )
@@ -72,6 +80,7 @@ def active(functions: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     "functions.recent",
     title="Every expected function was deployed recently",
     items=("S2-2",),
+    harm="What was tested is not what runs: the deployment did not reach this function.",
     fix="It runs what was there before this deployment: deploy the release's version.",
     empty=_NO_FUNCTION,
 )
@@ -104,6 +113,7 @@ def recent(functions: pd.DataFrame, *, names: Iterable[str], now: datetime, with
     "functions.versions",
     title="Each function is at the expected version",
     items=("S2-4",),
+    harm="An older version runs than was released, or somebody deployed past the release.",
     fix="Below: the deployment did not reach it. Above: something else was deployed since; name that version in the release or redeploy.",
     empty=_NO_FUNCTION,
 )
@@ -119,6 +129,7 @@ def versions(functions: pd.DataFrame, *, expected: Mapping[str, Expected]) -> Ou
     "functions.verify_jwt",
     title="Each function's token check is as released",
     items=("S2-4",),
+    harm="Off by mistake, the gateway lets everybody through to the code; on by mistake, it refuses Firebase's tokens.",
     fix="A redeploy sets it to true unless told otherwise: deploy again with the release's setting (--no-verify-jwt or not).",
     empty=_NO_FUNCTION,
 )
@@ -155,6 +166,7 @@ def verify_jwt(functions: pd.DataFrame, *, expected: Mapping[str, Expected]) -> 
     "functions.reviewed",
     title="Each function is the source that was reviewed",
     items=(),
+    harm="Code that nobody reviewed handles patients' data.",
     fix="Deploy the reviewed source again; if what runs was reviewed since, capture it: opsnb functions capture ENVIRONMENT.",
     empty="INCONCLUSIVE: no manifest says what was reviewed, so nothing can be compared.",
 )
@@ -200,6 +212,7 @@ def _short(digest: object) -> str:
     "functions.no_failed_deployment",
     title="No recent failed deployment",
     items=("S2-3",),
+    harm="The newest version never served: callers meet errors, or the version before it, unnoticed.",
     fix="The version does not start: look at its boot log, deploy a version that does, or roll back.",
     empty="PASS: no sign of a version that does not start is the healthy case; it counts only while a marked probe proves the log alive.",
 )
@@ -241,6 +254,7 @@ def no_failed_deployment(failures: pd.DataFrame, seen: pd.DataFrame, functions: 
     "functions.previous_documented",
     title="Previous versions of the functions are kept",
     items=("PRE-4.3",),
+    harm="There is nothing to deploy again: the platform keeps no earlier version of a function.",
     fix="Run `opsnb functions archive ENV` before deploying: an archive made when the new version is live holds the new version.",
     empty="INCONCLUSIVE: nothing was archived, so no way back is proved.",
 )

@@ -20,33 +20,10 @@ _SESSIONS = ("pid", "role", "application", "state", "statement", "seconds", "fin
 
 
 @check(
-    "health.database_answers",
-    title="The database connection answers",
-    items=("PRE-2.3",),
-    fix="Check the connection reference of the environment and the platform's status page.",
-    empty="ERROR: the server gave no row about itself.",
-)
-def database_answers(server: pd.DataFrame) -> Outcome:
-    """The server says its version; the reading session is read-only. Tables: `server`.
-
-    WARN: the session may write, or the server is a replica that is still recovering.
-    """
-    if server.empty:
-        return unmeasured("The server gave no row about itself.")
-    known(server, "version", "role", "database", "read_only", "in_recovery")
-    row = server.iloc[0]
-    who = f"PostgreSQL {row['version']}, database {row['database']}, as {row['role']}"
-    if row["in_recovery"]:
-        return warned(f"{who}: answers, but is a standby in recovery; point the environment at the primary.", table=server)
-    if not row["read_only"]:
-        return warned(f"{who}: answers, but this reading session may write.", table=server)
-    return passed(f"{who}: answers, read-only.", table=server)
-
-
-@check(
     "health.runaway",
     title="No runaway query",
     items=("POST-5.2",),
+    harm="It takes the processor and the disk from everybody, and holds back vacuum as long as it runs.",
     fix="Ask the owner of the application, then select pg_cancel_backend(<pid>); look at its plan before it runs again.",
     empty="ERROR: not even the asking session is in the answer, so sessions were not read.",
 )
@@ -70,6 +47,7 @@ def runaway(activity: pd.DataFrame, *, limit_s: float) -> Outcome:
     "health.stuck",
     title="No stuck or hanging query",
     items=("H4-3",),
+    harm="Whoever needs the same rows waits behind it, and each of them holds a connection.",
     fix="End the session that holds the lock or the transaction, select pg_terminate_backend(<pid>); then mend the code that left it open.",
     empty="ERROR: not even the asking session is in the answer, so sessions were not read.",
 )
@@ -106,6 +84,7 @@ def stuck(activity: pd.DataFrame, *, limit_s: float) -> Outcome:
     "health.connections",
     title="Database connections are below their limit",
     items=("POST-5.3", "MON-3", "H0-4"),
+    harm="The next callers are refused: “too many clients” stops every function at once.",
     fix="Find the role with the most idle sessions in the table; lower its pool or mend the code that does not give connections back.",
     empty="ERROR: not even the asking session was counted, so sessions were not read.",
 )
@@ -155,6 +134,7 @@ def pools(metrics: pd.DataFrame) -> pd.DataFrame:
     "health.pool",
     title="The connection pools are not exhausted",
     items=("POST-5.3", "MON-3", "H0-4"),
+    harm="Callers queue for a connection and time out while the database itself is idle.",
     fix="Look for functions that hold a connection across a wait; raise the pool's size only with room in max_connections.",
     empty="ERROR: the metrics endpoint gave no sample.",
 )
@@ -187,38 +167,10 @@ def pool(metrics: pd.DataFrame, *, limit_share: float) -> Outcome:
 
 
 @check(
-    "health.pool_timeouts",
-    title="No time-out while waiting for a pooled connection",
-    items=("WIN-2", "POST-5.3"),
-    fix="See the pool's use; a burst needs a larger pool, a steady climb a leak mended.",
-    empty="ERROR: the metrics endpoint gave no sample.",
-)
-def pool_timeouts(metrics: pd.DataFrame, *, before: float | None = None) -> Outcome:
-    """The pool's counter of time-outs has not risen since *before* (its value at the start; None: not known).
-
-    Tables: metrics samples. A counter at zero is PASS whatever *before*; above zero without *before* is INCONCLUSIVE.
-    """
-    if metrics.empty:
-        return unmeasured("The metrics endpoint gave no sample.")
-    now = _samples(metrics).get("pgrst_db_pool_timeouts_total")
-    if now is None:
-        return inconclusive("The metrics endpoint does not count pool time-outs here.", limit=0)
-    if now == 0:
-        return passed("No time-out since the pool was started.", measured=0, limit=0)
-    if before is None:
-        sentence = f"{now:.0f} time-outs since the pool was started; when is not known without an earlier count."
-        return inconclusive(sentence, measured=now, limit=0)
-    if before > now:  # the counter was reset by a restart: what it shows happened since
-        before = 0.0
-    risen = now - before
-    verdict = failed if risen > 0 else passed
-    return verdict(f"{risen:.0f} time-outs since the first count ({now:.0f} in all).", measured=risen, limit=0)
-
-
-@check(
     "health.memory",
     title="The host has memory left",
     items=("H0-4",),
+    harm="The server kills a process for memory, and every connection with it.",
     fix="Look at the largest sessions and at work_mem; a larger compute size needs a restart.",
     empty="ERROR: the metrics endpoint gave no sample.",
 )
@@ -240,6 +192,7 @@ def memory(metrics: pd.DataFrame, *, limit_share: float) -> Outcome:
     "health.response_time",
     title="The database answers in time",
     items=("H0-2",),
+    harm="Every function is at least as slow as the database under it.",
     fix="Compare with the activity and lock tables; a slow first answer alone is the connection, not the server.",
     empty="ERROR: no answer was timed.",
 )

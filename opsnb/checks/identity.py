@@ -16,6 +16,7 @@ SUBJECT_LENGTH = 28
     "identity.provider",
     title="The identity provider is configured and its keys resolve",
     items=("PRE-2.4",),
+    harm="Every signed-in caller is refused with 401, or keys of somebody else's project are trusted.",
     fix="Add the provider (Authentication, third-party auth) with exactly this issuer; changed keys arrive within 30 minutes.",
     empty="FAIL: the project trusts no third-party provider.",
 )
@@ -63,6 +64,7 @@ def provider(configured: pd.DataFrame, keys: pd.DataFrame, *, issuer: str) -> Ou
     "identity.credentials",
     title="The identity provider's credentials are valid",
     items=("S4-3",),
+    harm="Nobody can sign in to the functions, or tests run with a token that real users would never have.",
     fix="Expired: hand a fresh ID token of a test user. Any other reason: project id, key set or the user's role claim are wrong.",
     empty="INCONCLUSIVE: no token was given, so no credential was tried.",
 )

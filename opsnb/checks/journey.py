@@ -17,6 +17,7 @@ _WALK = "opsnb journey ENV --apply walks it; what is named here went wrong, and 
     "journey.walked",
     title="The provider's way works",
     items=("POST-4.1", "POST-4.3", "POST-4.4"),
+    harm="The way a provider goes every day is broken somewhere, although each function answers by itself.",
     fix=_WALK,
     empty="INCONCLUSIVE: no journey was walked in this deployment.",
 )
@@ -50,6 +51,7 @@ def walked(steps: pd.DataFrame, *, item: str = "", broken_off: str = "") -> Outc
     "journey.no_trace",
     title="Every trace of the journey is gone",
     items=(),
+    harm="A synthetic patient stays in the record, or a real row keeps a change nobody made for a patient.",
     fix="opsnb journey ENV --clean --apply removes what is left; look at the tables named.",
     empty="INCONCLUSIVE: no journey was walked in this deployment.",
 )

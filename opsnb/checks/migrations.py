@@ -49,6 +49,7 @@ def listing(files: Iterable[str] | Mapping[str, str]) -> pd.DataFrame:
     "migrations.agree",
     title="Migration files and the remote history agree",
     items=("PRE-2.2",),
+    harm="The next push applies what nobody expects, or refuses; what was tested differs from what runs.",
     fix="Pending: apply them (supabase db push). Out of order: give the file a newer version. Unknown: fetch the release that contains "
     "them. Edited: restore the file as it was applied and put the change into a migration of its own. Never edit the history by hand.",
     empty="FAIL: the release's folder holds no migration, so it cannot agree with any history.",

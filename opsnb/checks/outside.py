@@ -19,6 +19,7 @@ from opsnb.verdicts import Outcome, check, failed, inconclusive, passed
     "environment.openehr",
     title="The openEHR server answers where the functions look for it",
     items=(),
+    harm="Compositions are not stored in the clinical record, and callers learn of it only when they look for them.",
     fix="Compare the variable with the environment's openehr.url; then ask whoever runs the server what its status means.",
     empty="INCONCLUSIVE: the server was not asked.",
 )
@@ -46,6 +47,7 @@ def openehr(reached: pd.DataFrame, secrets: pd.DataFrame, *, variable: str, stat
     "environment.aws_role",
     title="The role of AWS is the one the functions assume, and is there",
     items=(),
+    harm="Transcription fails at the first call, or runs under a role with other rights than those reviewed.",
     fix="Compare the variable with the environment's aws.role_arn; look at the role and at whom its trust policy names.",
     empty="INCONCLUSIVE: nothing was asked about the role.",
 )

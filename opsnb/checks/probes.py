@@ -20,7 +20,14 @@ _NO_PROBE = "INCONCLUSIVE: no probe was sent, so nothing is known about any answ
 _ANSWERS = "The error code says who refused: BOOT_ERROR and UNAUTHORIZED_* come from the platform, anything else from the function."
 
 
-@check("functions.answers", title="Every function answers with real credentials", items=("POST-1.1",), fix=_ANSWERS, empty=_NO_PROBE)
+@check(
+    "functions.answers",
+    title="Every function answers with real credentials",
+    items=("POST-1.1",),
+    harm="Real callers with real credentials get the same refusal or error.",
+    fix=_ANSWERS,
+    empty=_NO_PROBE,
+)
 def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> Outcome:
     """Every probe of every function was answered with *status*. Table: `Gateway.probe`. No answer at all of any is ERROR."""
     rows, unprobed = _probed(probes, names)
@@ -38,6 +45,7 @@ def answers(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) ->
     "functions.fields",
     title="Every response has its expected fields",
     items=("POST-1.2",),
+    harm="The app reads a field that is not there and shows nothing, or breaks, with a status of 200.",
     fix="The response is not what the release declares: compare the function's version with the release's; declare response.json_schema.",
     empty=_NO_PROBE,
 )
@@ -84,7 +92,14 @@ def fields(probes: pd.DataFrame, *, names: Iterable[str], status: int = 200) -> 
     )
 
 
-@check("functions.no_error_codes", title="No error code in the answers", items=("POST-1.3",), fix=_ANSWERS, empty=_NO_PROBE)
+@check(
+    "functions.no_error_codes",
+    title="No error code in the answers",
+    items=("POST-1.3",),
+    harm="Callers meet the same code; a 401 or 403 for everybody locks the whole clinic out.",
+    fix=_ANSWERS,
+    empty=_NO_PROBE,
+)
 def no_error_codes(probes: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     """No probe was answered with 4xx or 5xx (401, 403 and 500 above all). Table: `Gateway.probe`."""
     rows, unprobed = _probed(probes, names)
@@ -103,6 +118,7 @@ def no_error_codes(probes: pd.DataFrame, *, names: Iterable[str]) -> Outcome:
     "functions.response_time",
     title="Response time below the limit",
     items=("POST-1.4",),
+    harm="A clinician waits before every call; with many at once, connections are held that others need.",
     fix="Slow on the first call only: a cold start. Slow on all: look at the database's response time and at the pool.",
     empty=_NO_PROBE,
 )
@@ -126,6 +142,7 @@ def response_time(probes: pd.DataFrame, *, names: Iterable[str], limit_s: float)
     "functions.refuse_strangers",
     title="Every function refuses who may not call it",
     items=(),
+    harm="Patients' histories are served to whoever knows the address, or to any patient who asks for another's.",
     fix="Answered: verify the caller's token (verify_jwt alone lets every holder of the public key in), then ask what the caller has to "
     "do with the record. Broke: refuse in words.",
     empty=_NO_PROBE,

@@ -44,6 +44,7 @@ class Acceptance(Protocol):
     "access.stranger",
     title="Nobody and no stranger reaches anything that is not public",
     items=("S6-5",),
+    harm="Anybody on the internet reads what is named here, without an account.",
     fix="Revoke the privilege, or give the table a policy that asks for the caller's own row; set security_invoker on the view. "
     "What is for everybody goes into the release's `public`, what is meant so for now into `accepted`.",
     empty="INCONCLUSIVE: the API's roles hold no privilege on anything, so nothing was tried; look at the schemas and the roles' names.",
@@ -111,6 +112,7 @@ def _found(row: Mapping[Any, Any], public: Sequence[str], meant: Mapping[str, Ac
     "access.writes",
     title="Everyone writes exactly what they may",
     items=(),
+    harm="Leaked: somebody alters or deletes another's record. Missing: notes of a consultation cannot be saved.",
     fix="Leaked: bind the policy's WITH CHECK and USING to the caller's row. Missing: a grant or a policy for this verb is not there.",
     empty="ERROR: nobody tried to write, so nothing was measured.",
 )

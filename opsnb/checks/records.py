@@ -45,6 +45,7 @@ def array_keys(schema: Any) -> list[str]:
     "records.recent_merge",
     title="The recent-merge query answers in time",
     items=("POST-2.1",),
+    harm="New notes reach the record late or not at all: the next clinician decides on an old history.",
     fix="Slow: look for an index on the column of the last update. Nothing recent: sign a note for the test patient, then ask again.",
     empty="INCONCLUSIVE: no record was updated in the period, so no recent merge can be shown.",
 )
@@ -77,6 +78,7 @@ def recent_merge(recent: pd.DataFrame, *, seconds: float, limit_s: float, array:
     "records.shape",
     title="The record's structure is valid",
     items=("POST-2.2",),
+    harm="The record is there and cannot be read: sections of the history are missing on the screen.",
     fix="Find the rows with the rule's condition as the database's owner; mend the merge function first, then the rows. "
     "A rule that is not judged: say it in other words of JSON Schema, or have somebody look at the records.",
     empty="ERROR: no rule was evaluated.",
@@ -143,6 +145,7 @@ def _told(rule: Mapping[Any, Any]) -> tuple[str, str]:
     "records.no_nulls",
     title="No NULL in required fields",
     items=("POST-2.3",),
+    harm="The app breaks on the first such row, or shows a patient without a name or a date.",
     fix="Fill the rows, then declare the column not null so that it stays so.",
     empty="INCONCLUSIVE: the release names no required column, so none was looked at.",
 )
@@ -182,6 +185,7 @@ def no_nulls(columns: pd.DataFrame) -> Outcome:
     "records.updated",
     title="Records are being updated",
     items=("H4-2",),
+    harm="A signed note is not in the patient's record: an allergy told today is unknown tomorrow.",
     fix="Read the log of the merging function for these minutes; run the merge again for the notes that are missing.",
     empty="ERROR: the query gave no row.",
 )

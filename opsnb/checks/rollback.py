@@ -17,7 +17,14 @@ _SLOW = "Look which step took the time; what grows with the database is known be
 _NONE = "NOT_APPLICABLE: no rollback was begun."
 
 
-@check("rollback.feature_off", title="The app no longer uses the new behaviour", items=("RB-1",), fix=_AGAIN, empty=_NONE)
+@check(
+    "rollback.feature_off",
+    title="The app no longer uses the new behaviour",
+    items=("RB-1",),
+    harm="Callers go on using what is being taken back, and write rows that the restore then loses.",
+    fix=_AGAIN,
+    empty=_NONE,
+)
 def feature_off(steps: pd.DataFrame) -> Outcome:
     """The step `feature` is done: rows were set, or what was switched off was read back. By hand, or not known, is INCONCLUSIVE.
 
@@ -38,7 +45,14 @@ def feature_off(steps: pd.DataFrame) -> Outcome:
     return passed(f"The switch is off in {counted(int(step['rows']), 'row')}.", table=steps)
 
 
-@check("rollback.functions_as_before", title="The functions run as before the deployment", items=("RB-2",), fix=_AGAIN, empty=_NONE)
+@check(
+    "rollback.functions_as_before",
+    title="The functions run as before the deployment",
+    items=("RB-2",),
+    harm="The way back is half-way: old data under new code, or new code that nobody expects.",
+    fix=_AGAIN,
+    empty=_NONE,
+)
 def functions_as_before(steps: pd.DataFrame, functions: pd.DataFrame) -> Outcome:
     """What the platform gives back of every archived function is what was archived, by hash; a version number says nothing.
 
@@ -62,7 +76,14 @@ def functions_as_before(steps: pd.DataFrame, functions: pd.DataFrame) -> Outcome
     return passed(f"All {len(rows)} functions run as archived, by hash.", **details)
 
 
-@check("rollback.rows_put_back", title="The database is back at its snapshot", items=("RB-3",), fix=_AGAIN, empty=_NONE)
+@check(
+    "rollback.rows_put_back",
+    title="The database is back at its snapshot",
+    items=("RB-3",),
+    harm="Some tables are as before and some are not: a history made of two times.",
+    fix=_AGAIN,
+    empty=_NONE,
+)
 def rows_put_back(steps: pd.DataFrame) -> Outcome:
     """While the tables were held every row equalled T0, and afterwards every object of the catalogue did. Table: the steps."""
     for name in ("rows", "compare"):
@@ -76,7 +97,14 @@ def rows_put_back(steps: pd.DataFrame) -> Outcome:
     )  # fmt: skip
 
 
-@check("rollback.rows_listed", title="Rows that a restore lost are listed", items=("RB-10",), fix=_AGAIN, empty=_NONE)
+@check(
+    "rollback.rows_listed",
+    title="Rows that a restore lost are listed",
+    items=("RB-10",),
+    harm="What clinicians wrote since T0 is gone without anybody knowing what to enter again.",
+    fix=_AGAIN,
+    empty=_NONE,
+)
 def rows_listed(steps: pd.DataFrame, exports: pd.DataFrame) -> Outcome:
     """Every row that came or changed since T0 is in an encrypted export that is still there. Tables: the steps; file, rows, kept."""
     step = _step(steps, "rows")
@@ -92,7 +120,14 @@ def rows_listed(steps: pd.DataFrame, exports: pd.DataFrame) -> Outcome:
     return passed(f"{lost:,} rows that were lost are exported, encrypted, to be created again.", **details)
 
 
-@check("rollback.in_time", title="The rollback took no longer than it may", items=("RB-9",), fix=_SLOW, empty=_NONE)
+@check(
+    "rollback.in_time",
+    title="The rollback took no longer than it may",
+    items=("RB-9",),
+    harm="The promise of the runbook was not kept; whoever announced the window must be told.",
+    fix=_SLOW,
+    empty=_NONE,
+)
 def in_time(steps: pd.DataFrame, *, begun: datetime | None, ended: datetime | None, now: datetime, minutes: float) -> Outcome:
     """From its first step to its end, waiting and resuming included, at most *minutes*. Measured: minutes."""
     if begun is None or steps.empty:
@@ -112,6 +147,7 @@ def in_time(steps: pd.DataFrame, *, begun: datetime | None, ended: datetime | No
     "rollback.proved_again",
     title="Access and answers were proved again after the rollback",
     items=("RB-4", "RB-8"),
+    harm="A restore brings back old policies and rights: doors closed since then may stand open again.",
     fix="Run them: opsnb run ENV --phase rls --phase verify.",
     empty="INCONCLUSIVE: the phase was not run since the rollback ended.",
 )

@@ -24,6 +24,7 @@ LATE_MINUTES = 10.0
     "schedule.kept",
     title="The monitoring schedule was kept",
     items=("SO-1",),
+    harm="Hours went unwatched: what happened in them is known from callers' complaints alone.",
     fix="A run that was missed cannot be made up for: note why, and watch on where it matters. Let a scheduler call opsnb monitor ENV.",
     empty="INCONCLUSIVE or FAIL, by the time that has passed: nothing was run, so every slot that is over was missed.",
 )

@@ -14,6 +14,7 @@ _KINDS = ("relations", "columns", "constraints", "indexes", "routines", "policie
     "snapshot.moment",
     title="The moment of the snapshot is recorded",
     items=("S1-2",),
+    harm="Nobody can say to which moment to go back, or which rows came after it.",
     fix="Look at the database's clock (select now()); a moment without a zone is no moment.",
     empty="ERROR: the database answered with no row, so its clock was not read.",
 )
@@ -32,6 +33,7 @@ def moment(server: pd.DataFrame) -> Outcome:
     "snapshot.schema_saved",
     title="The schema is saved",
     items=("S1-3",),
+    harm="Afterwards nobody can tell what the deployment changed in the catalogue.",
     fix="Look at the schemas the release names; a kind without a single object is usually a missing right to read it.",
     empty="FAIL: no table was found, so there is no schema to save.",
 )

@@ -35,6 +35,7 @@ def growth_table(sizes: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
     "storage.growth",
     title="Database growth since the snapshot",
     items=("POST-5.1",),
+    harm="Something writes far more than the release was meant to: a loop, a retry, a log nobody empties.",
     fix="Look at the table that grew most; deleting rows does not shrink it, vacuum makes the room usable again.",
     empty="ERROR: no table has a size now, so the sizes were not read.",
 )

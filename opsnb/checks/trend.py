@@ -97,6 +97,7 @@ def in_days(row: Mapping[str, Any]) -> str:
     "storage.trend",
     title="The database is not heading for its limit",
     items=(),
+    harm="At this pace the limit is reached before anybody looks again.",
     fix="Look at what grows in phase 08 (storage.growth): a log table that nobody empties, or a retry that writes again and again.",
     empty="INCONCLUSIVE: no size was recorded in this deployment yet.",
 )

@@ -30,6 +30,7 @@ _VACUUMED = ("severity", "object", "dead_rows", "threshold", "last_vacuum", "fin
     "health.deadlocks",
     title="No deadlock since the deployment began",
     items=(),
+    harm="Somebody's note was rolled back to let another's through; unless it is retried, it is lost.",
     fix="The server's log has both statements of each deadlock: let both take their locks in the same order.",
     empty="ERROR: the server gave no counters.",
 )
@@ -56,6 +57,7 @@ def deadlocks(counters: pd.DataFrame, first: pd.DataFrame, *, limit: float) -> O
     "health.cache",
     title="The database is read from its cache",
     items=(),
+    harm="Reads wait for the disk: response times grow with every patient who is added.",
     fix="Look for a statement that scans what it used to find by an index; then at shared_buffers against the size of what is read.",
     empty="ERROR: the server gave no counters.",
 )
@@ -81,6 +83,7 @@ def cache(counters: pd.DataFrame, first: pd.DataFrame, *, limit_share: float, mi
     "health.autovacuum",
     title="Autovacuum keeps up",
     items=(),
+    harm="Dead rows fill pages and mislead the planner: queries slow down day by day, then all at once.",
     fix="After a large change wait a minute and run this again. Then vacuum (analyze) the table, and mend what keeps autovacuum from it: "
     "its settings, a lock held for long, more tables than its workers can serve.",
     empty="INCONCLUSIVE: the schemas have no table.",
@@ -135,6 +138,7 @@ def _vacuumed(row: dict[Any, Any], grace_s: float) -> dict[str, Any]:
     "health.bloat",
     title="Tables are not much larger than their rows",
     items=(),
+    harm="Reads touch more pages than they need, disk is paid for air, and a later repair locks longer.",
     fix="Unknown: analyze the table, or let the reading role see its statistics. Large: find what kept vacuum away, then pg_repack; "
     "vacuum (full) locks the table for as long as it takes.",
     empty="INCONCLUSIVE: the schemas have no table.",

@@ -16,6 +16,7 @@ __all__ = ["adopted"]
     "usage.adopted",
     title="Providers use it",
     items=("H4-4",),
+    harm="The deployment works and nobody uses it: errors that would have shown stay hidden.",
     fix="Ask a provider to show you what they see; a feature that nobody opens may be switched off, or nobody was told of it.",
     empty="INCONCLUSIVE before the time it is given is over, FAIL after it: nobody used it since the deployment.",
 )

@@ -43,6 +43,7 @@ def _of_the_window(judge: Callable[..., Outcome]) -> Callable[..., Outcome]:
     "window.announced",
     title="The window was announced",
     items=("WIN-0",),
+    harm="Clinicians meet the outage in front of a patient, without having been told.",
     fix="opsnb announce ENVIRONMENT --apply, before the window begins.",
     empty="INCONCLUSIVE: nothing was announced in this deployment.",
 )
@@ -69,6 +70,7 @@ def announced(sent: pd.DataFrame, *, message: str = "window_begins") -> Outcome:
     "window.no_500",
     title="No function returned 500",
     items=("WIN-1",),
+    harm="A caller's work was lost in the middle, and the new version may do it to everybody.",
     fix="Stop the window, look at the function's logs, roll back if the new version is the cause.",
     empty=_NO_CALLS,
 )
@@ -86,6 +88,7 @@ def no_500(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, 
     "window.no_connection_timeouts",
     title="No database connection time-out",
     items=("WIN-2",),
+    harm="Callers were turned away before any code ran; under more traffic all of them are.",
     fix="Look at the connections by role and state; raise the pool or stop what holds it, before callers are turned away.",
     empty="PASS: no refusal by Postgres is the healthy case; it counts only while a marked probe proves the logs alive.",
 )
@@ -123,6 +126,7 @@ def no_connection_timeouts(
     "window.no_403",
     title="No RLS violation (403)",
     items=("WIN-3",),
+    harm="Somebody is refused what is theirs, or tries what is not; a hidden refusal looks like an empty history.",
     fix="Run the rls phase: it says which policy and which caller. A 42501 without a 403 is a violation the function hid.",
     empty=_NO_CALLS,
 )
@@ -155,6 +159,7 @@ def no_403(
     "window.no_401",
     title="No token failure (401)",
     items=("WIN-4",),
+    harm="People who are signed in are treated as strangers, and the app may send them to sign in again and again.",
     fix="n_401_platform: the gateway refused the token before the function ran (verify_jwt, third-party keys). Else the function did.",
     empty=_NO_CALLS,
 )
@@ -173,6 +178,7 @@ def no_401(calls: pd.DataFrame, seen: pd.DataFrame, functions: pd.DataFrame, *, 
     "window.response_times",
     title="Response times within the limit",
     items=("WIN-5",),
+    harm="Callers waited so long that many gave up or pressed again.",
     fix="Investigate after the deployment: which function, since when; compare with the database's response time.",
     empty=_NO_CALLS,
 )
@@ -201,6 +207,7 @@ def response_times(
     "window.downtime",
     title="Downtime within the window",
     items=("WIN-6",),
+    harm="Callers were without answers for longer than was announced.",
     fix="Each row is a time in which a function did not answer. Longer than announced: tell the stakeholders, consider the rollback.",
     empty="INCONCLUSIVE: no probe was sent, so no second of the window was watched.",
 )
@@ -251,6 +258,7 @@ def downtime(
     "window.verification_in_time",
     title="Verification within its time after the window",
     items=("POST-6",),
+    harm="The release served patients unverified for longer than the guide allows.",
     fix="Note why it took longer; the checks themselves stay valid.",
     empty="No table is read: two times are compared. A missing one is INCONCLUSIVE.",
 )

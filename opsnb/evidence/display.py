@@ -18,7 +18,7 @@ from opsnb.evidence.reasons import gate_reason
 from opsnb.evidence.safe import escape, printable, slug, utc
 from opsnb.evidence.tables import scrolled, table_html, table_text, value_text
 from opsnb.facts import Facts
-from opsnb.verdicts import CheckResult, PhaseReport, Verdict
+from opsnb.verdicts import CHECKS, CheckResult, PhaseReport, Verdict
 
 MARK = '<div class="opsnb'
 """How every piece of HTML made here begins (after its style): the reports let nothing else through."""
@@ -93,6 +93,8 @@ def result_card(result: CheckResult) -> Shown:
     if measured := _measured(result):
         parts.append(f'<p class="opsnb-muted">{escape(measured)}</p>')
     if _needs_a_person(result):
+        if harm := _harm(result):
+            parts.append(f'<p><span class="opsnb-do">What it means:</span> {escape(harm)}</p>')
         parts.append(f'<p><span class="opsnb-do">What to do:</span> {escape(result.fix)}</p>')
     if result.table is not None:
         rows = len(result.table)
@@ -237,9 +239,16 @@ def _needs_a_person(result: CheckResult) -> bool:
     return bool(result.fix) and result.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)
 
 
+def _harm(result: CheckResult) -> str:
+    """What failing does to the people concerned; said of a FAIL alone, as nothing else is known to be so."""
+    known = CHECKS.get(result.id.partition(":")[0])
+    return known.harm if known is not None and result.verdict is Verdict.FAIL else ""
+
+
 def _result_text(result: CheckResult) -> str:
     lines = [_line(str(result.verdict), result)]
     lines += [f"    {_measured(result)}"] if _measured(result) else []
+    lines += [f"    What it means: {_harm(result)}"] if _harm(result) else []
     lines += [f"    What to do: {result.fix}"] if _needs_a_person(result) else []
     return "\n".join(map(printable, lines))
 

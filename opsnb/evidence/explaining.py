@@ -64,6 +64,6 @@ def _about(check: Check) -> Mapping[str, str]:
     ]
     said = {
         "decides": doc, "items": ", ".join(check.items), "expects": ", ".join(limits), "nothing to judge": check.empty,
-        "what to do": check.fix,
+        "failing means": check.harm, "what to do": check.fix,
     }  # fmt: skip
     return {label: what for label, what in said.items() if what}

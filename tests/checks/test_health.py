@@ -87,17 +87,6 @@ def test_pool() -> None:
     assert health.pool(metrics(pgrst_db_pool_max=math.nan, pgrst_db_pool_available=5), limit_share=0.8).verdict is Verdict.INCONCLUSIVE
 
 
-def test_pool_timeouts() -> None:
-    """Zero passes; a risen counter fails; a counter of unknown age decides nothing; a restart does not hide."""
-    name = "pgrst_db_pool_timeouts_total"
-    assert health.pool_timeouts(metrics(**{name: 0})).verdict is Verdict.PASS
-    assert health.pool_timeouts(metrics(**{name: 3})).verdict is Verdict.INCONCLUSIVE
-    assert health.pool_timeouts(metrics(**{name: 3}), before=3).verdict is Verdict.PASS
-    assert health.pool_timeouts(metrics(**{name: 3}), before=1).verdict is Verdict.FAIL
-    assert health.pool_timeouts(metrics(**{name: 3}), before=9).verdict is Verdict.FAIL
-    assert health.pool_timeouts(metrics(pg_up=1)).verdict is Verdict.INCONCLUSIVE
-
-
 def test_memory() -> None:
     """Too little fails; not told decides nothing."""
     assert health.memory(metrics(node_memory_MemAvailable_bytes=2, node_memory_MemTotal_bytes=10), limit_share=0.1).verdict is Verdict.PASS
@@ -121,11 +110,3 @@ def test_response_time() -> None:
     assert judge(math.nan) is Verdict.ERROR
     seconds = health.response_time(pd.DataFrame({"seconds": [0.6] * 5}), limit_ms=500)
     assert seconds.verdict is Verdict.FAIL
-
-
-def test_database_answers() -> None:
-    """A session that may write, or a standby, is a warning."""
-    row = {"version": "18.4", "role": "opsnb_reader", "database": "postgres", "read_only": True, "in_recovery": False}
-    assert health.database_answers(pd.DataFrame([row])).verdict is Verdict.PASS
-    assert health.database_answers(pd.DataFrame([{**row, "read_only": False}])).verdict is Verdict.WARN
-    assert health.database_answers(pd.DataFrame([{**row, "in_recovery": True}])).verdict is Verdict.WARN

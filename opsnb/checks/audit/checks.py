@@ -25,6 +25,7 @@ _PUBLIC = re.compile(r"ANON|PUBLISHABLE|PUBLIC")
     "audit.references",
     title="The functions' sources use what the schema has",
     items=(),
+    harm="The function boots and fails at the first call that needs what is not there; a wrong value is refused by its CHECK.",
     fix="Deploy the migration that the sources need, or correct the name; where a release needs both, migrations go first.",
     empty=_NO_FILE,
 )
@@ -59,6 +60,7 @@ def references(
     "audit.variables",
     title="The sources read the variables that are listed and set",
     items=(),
+    harm="A variable that is not set is undefined at run time; a literal in its place quietly talks to another project.",
     fix="Set what is read (supabase secrets set NAME=...), list it in the release, and take literals out of the sources.",
     empty=_NO_FILE,
 )
@@ -105,6 +107,7 @@ def variables(
     "audit.imports",
     title="The sources parse and every import resolves",
     items=(),
+    harm="The function does not boot: every call of it is a 503 from its first second on.",
     fix="Correct the path or add what is missing: a function with an unresolved import does not boot.",
     empty=_NO_FILE,
 )
@@ -127,6 +130,7 @@ def imports(uses: pd.DataFrame, *, accepted: Sequence[str] = ()) -> Outcome:
     "audit.authority",
     title="Nothing uses the service role for a caller who may not",
     items=(),
+    harm="Whoever can call the function reads or writes any patient's rows, whatever the policies say.",
     fix="Verify the caller before anything else, relate the record to them, and use the service role only where the caller's token "
     "cannot do it.",
     empty=_NO_FILE,
@@ -146,6 +150,7 @@ def authority(uses: pd.DataFrame, *, accepted: Sequence[str] = ()) -> Outcome:
     "audit.errors",
     title="The sources look whether a query failed",
     items=(),
+    harm="A failed query looks like an empty answer: a patient with allergies is shown as one without.",
     fix="Look at the error of every answer: supabase-js and fetch do not throw, and a failed query looks like an empty history.",
     empty=_NO_FILE,
 )
@@ -163,6 +168,7 @@ def errors(uses: pd.DataFrame, *, accepted: Sequence[str] = ()) -> Outcome:
     "audit.secrets",
     title="No credential stands in the sources",
     items=(),
+    harm="Whoever reads the repository or a bundle holds the key, and past versions keep it after it is removed.",
     fix="Revoke what was found (it is in the archive of every deployment), move it to a variable, deploy again.",
     empty=_NO_FILE,
 )

@@ -44,6 +44,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "schema.bodies_resolve",
     title="Every function, trigger and view body resolves",
     items=("S5-10",),
+    harm="The function, trigger or view fails when it is first used, which may be the first real patient.",
     fix="Change the function, or bring back what it names; then run this phase again.",
     empty="NOT_APPLICABLE: the schemas hold no function, trigger or view with a body.",
 )

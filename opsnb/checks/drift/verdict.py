@@ -22,6 +22,7 @@ _CAPTURE = "capture one with `opsnb schema capture ENV` where the schema was loo
     "drift.none",
     title="The catalogue is what the baseline says",
     items=("S5-10",),
+    harm="Something else than the reviewed migrations changed the database: policies, rights and types are not what was tested.",
     fix="Undo by a migration what nobody asked for; what is meant: capture the baseline anew (opsnb schema capture ENV) and review it.",
     empty="ERROR: the catalogue answered with no object, so nothing could be compared.",
 )

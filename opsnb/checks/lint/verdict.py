@@ -20,6 +20,7 @@ from opsnb.verdicts import Outcome, check, failed, inconclusive, passed, warned
     "access.no_excess",
     title="No policy grants excessive permissions",
     items=("S6-5",),
+    harm="A door that no test walked through today is found by somebody who looks for it.",
     fix="Narrow the policy to the caller's rows; revoke execute on the function from public and anon; set security_invoker on the view. "
     "What is for everybody goes into the release's `public`, what is meant so for now into `accepted`, with owner, reason and expiry.",
     empty="INCONCLUSIVE: no policy was found, so none could be judged.",

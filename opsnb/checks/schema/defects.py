@@ -16,6 +16,7 @@ from opsnb.verdicts import Outcome, check, failed, passed, warned
     "schema.no_errors",
     title="No schema errors",
     items=("S5-10",),
+    harm="Something looks deployed and does nothing: an invalid index, a constraint that was never checked, a disabled trigger.",
     fix="Each row says what to run; then run this phase again.",
     empty="FAIL: no table was looked at, so no defect could be seen.",
 )

@@ -30,6 +30,7 @@ def like(pattern: str, name: str) -> bool:
     "schema.record_columns",
     title="The table has its columns and types",
     items=("S5-1",),
+    harm="Functions read or write a column that is missing or of another type, and fail or cut what they store.",
     fix="Apply the release's migrations, then run this phase again; a wrong type needs a migration of its own.",
     empty="FAIL: no column is there, so the table is not there.",
 )
@@ -60,6 +61,7 @@ def record_columns(columns: pd.DataFrame, *, table: str, expected: Mapping[str, 
     "schema.table_present",
     title="The table exists",
     items=(),
+    harm="Whatever reads or writes it fails with 42P01 for every caller.",
     fix="Apply the migration that creates the table.",
     empty="FAIL: the schemas hold no table at all.",
 )
@@ -81,6 +83,7 @@ def table_present(relations: pd.DataFrame, *, table: str) -> Outcome:
     "schema.pattern_tables",
     title="The further tables exist",
     items=("S5-7",),
+    harm="Parts of the SOAP note have nowhere to be saved, or a table stands there that nobody declared.",
     fix="Apply the missing migrations; where there are more tables than declared, correct the count in the release.",
     empty="FAIL: the schemas hold no table at all.",
 )
@@ -109,6 +112,7 @@ def pattern_tables(relations: pd.DataFrame, *, pattern: str, count: int, named: 
     "schema.all_present",
     title="All required tables are present",
     items=("S5-8",),
+    harm="Whatever reads the table fails with 42P01 for every caller.",
     fix="Apply the migrations that create the tables named here.",
     empty="FAIL: the schemas hold no table at all.",
 )
@@ -147,6 +151,7 @@ def all_present(relations: pd.DataFrame, *, tables: Sequence[str], patterns: Map
     "schema.routine_present",
     title="The function is present with its signature",
     items=("S5-9",),
+    harm="Callers of the function get 404 or, with two overloads, an answer of the wrong one.",
     fix="Apply the migration that creates the function; drop the overload nobody calls.",
     empty="FAIL: the schemas hold no function at all.",
 )

@@ -25,6 +25,7 @@ _COLUMNS = ("severity", "kind", "object", "used", "capacity", "share", "finding"
     "schema.room_left",
     title="Sequences and transaction ids have room left",
     items=("S5-10",),
+    harm="At its end a sequence refuses every insert; at wraparound the server refuses every write.",
     fix="Sequence: change column and sequence to bigint in a migration. Transaction ids: find what holds vacuum back (old transactions, "
     "replication slots, prepared transactions), then vacuum (freeze) the oldest tables.",
     empty="ERROR: the server told no age of its transaction ids.",
