@@ -1,7 +1,7 @@
 """Systems the functions talk to beside the platform: an openEHR server, a role of AWS (step 4, where the release asks for it).
 
-Tables in: `OpenEhr.reachable` (status, seconds, elsewhere) and `Aws.role` (asked, ok, finding), each with `digest`, the SHA-256 of the
-address or ARN that was asked about; `secrets` of the platform.
+Tables in: `OpenEhr.reachable` (status, seconds, elsewhere, page) and `Aws.role` (asked, ok, finding), each with `digest`, the SHA-256 of
+the address or ARN that was asked about; `secrets` of the platform.
 """
 
 from __future__ import annotations
@@ -26,18 +26,21 @@ from opsnb.verdicts import Outcome, check, failed, inconclusive, passed
 def openehr(reached: pd.DataFrame, secrets: pd.DataFrame, *, variable: str, statuses: Iterable[int]) -> Outcome:
     """One GET is answered with one of *statuses*, and the address asked is the one the functions have in *variable*, by digest.
 
-    FAIL: another status, a redirect to another server, or a variable that holds another address or none. No answer at all is ERROR.
+    FAIL: another status, a redirect to another server, a web page where a caller would be served (2xx), or a variable that holds another
+    address or none. No answer at all is ERROR.
     """
     if reached.empty:
         return inconclusive("The openEHR server was not asked.")
-    row = known(reached, "status", "seconds", "elsewhere", "digest").iloc[0]
+    row = known(reached, "status", "seconds", "elsewhere", "page", "digest").iloc[0]
     status, wanted = int(row["status"]), sorted(set(statuses))
-    table = reached[["status", "seconds", "elsewhere"]]
+    table = reached[["status", "seconds", "elsewhere", "page"]]
     details: dict[str, Any] = {"table": table, "measured": status, "limit": None}
     if row["elsewhere"]:
         return failed(f"It answers {status} and sends its callers to another server, which was not followed.", **details)
     if status not in wanted:
         return failed(f"It answers {status}; expected {' or '.join(map(str, wanted)) or 'a status the release names'}.", **details)
+    if row["page"] and 200 <= status < 300:
+        return failed(f"It answers {status} with a web page: something else than an openEHR server stands at this address.", **details)
     if said := _other_value(row["digest"], secrets, variable):
         return failed(f"The address that was asked answers {status}, but {said}.", **details)
     return passed(f"It answers {status} in {row['seconds']:.2f} s, at the address that {variable} holds.", **details)

@@ -17,7 +17,7 @@ SOURCE = "aws"
 WELL = "well-formed"
 THERE = "it is there"
 ASSUMED = "it can be assumed"
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/([\w+=,.@/-]+)")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/([\w+=,.@/-]+)")
 _WAIT_S = 5
 _NOTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
 """What the session of an assumed role may do: whether it can be had is all that is asked."""
@@ -43,9 +43,18 @@ class Aws:
             return _told("the form of the role's ARN", False, "it is not of the form arn:aws:iam::<account>:role/<name>")
         if ask == "shape":
             return _told("the form of the role's ARN", True, WELL)
-        return self._assumed(arn) if ask == "assume_role" else self._there(arn, matched[1].rpartition("/")[2])
+        return self._assumed(arn) if ask == "assume_role" else self._there(arn, matched[1], matched[2].rpartition("/")[2])
 
-    def _there(self, arn: SecretStr, name: str) -> tuple[str, pd.DataFrame]:
+    def _there(self, arn: SecretStr, account: str, name: str) -> tuple[str, pd.DataFrame]:
+        try:
+            own = self._client("sts").get_caller_identity()["Account"]
+        except Exception as error:
+            raise _unasked(error, _code(error)) from None
+        if own != account:  # get-role looks in the caller's account alone: its answer would be about a namesake
+            raise SourceDenied(
+                "the role is of another account than these credentials, which cannot look it up; let the release `ask: assume_role`, "
+                "or give credentials of the role's account", source=SOURCE,
+            )  # fmt: skip
         try:
             found = self._client("iam").get_role(RoleName=name)["Role"]["Arn"]
         except Exception as error:  # botocore's errors share no public base that says more
@@ -56,7 +65,7 @@ class Aws:
                 raise SourceDenied("the credentials may not ask for the role (iam:GetRole)", source=SOURCE) from None
             raise _unasked(error, code) from None
         if found != arn.get_secret_value():
-            return _told("iam get-role", False, "the role of that name is another account's, or stands at another path")
+            return _told("iam get-role", False, "the role of that name stands at another path")
         return _told("iam get-role", True, THERE)
 
     def _assumed(self, arn: SecretStr) -> tuple[str, pd.DataFrame]:

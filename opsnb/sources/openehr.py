@@ -23,11 +23,14 @@ class OpenEhr:
 
     @asked(SOURCE)
     def reachable(self, path: str = "") -> tuple[str, pd.DataFrame]:
-        """One row: status, seconds, elsewhere (whether it sends its callers to another server; nothing is followed)."""
+        """One row: status, seconds, elsewhere (whether it sends its callers to another server; nothing is followed), page.
+
+        *page*: whether the answer is a web page, which no openEHR API sends: a proxy's, a sign-in form's, a parked domain's.
+        """
         started = time.perf_counter()
         response = self._http.request("GET", path.lstrip("/"))
         seconds = time.perf_counter() - started
-        row = {"status": response.status_code, "seconds": seconds, "elsewhere": self._elsewhere(response)}
+        row = {"status": response.status_code, "seconds": seconds, "elsewhere": self._elsewhere(response), "page": _is_page(response)}
         return f"GET {path or '/'} of the openEHR API", pd.DataFrame([row])
 
     def _elsewhere(self, response: httpx.Response) -> bool:
@@ -44,3 +47,9 @@ class OpenEhr:
     def close(self) -> None:
         """Closes the connections."""
         self._http.close()
+
+
+def _is_page(response: httpx.Response) -> bool:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    start = response.content[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return kind in ("text/html", "application/xhtml+xml") or start.startswith((b"<!doctype html", b"<html"))

@@ -22,7 +22,7 @@ def secrets(**values: str) -> pd.DataFrame:
 
 
 def reached(**changes: Any) -> pd.DataFrame:
-    return pd.DataFrame([{"status": 200, "seconds": 0.1, "elsewhere": False, "digest": digest(URL), **changes}])
+    return pd.DataFrame([{"status": 200, "seconds": 0.1, "elsewhere": False, "page": False, "digest": digest(URL), **changes}])
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,8 @@ def reached(**changes: Any) -> pd.DataFrame:
         ({"status": 404}, {"EHR": URL}, "FAIL", "answers 404; expected 200 or 401"),
         ({"status": 302, "elsewhere": True}, {"EHR": URL}, "FAIL", "sends its callers to another server"),
         ({"elsewhere": True}, {"EHR": URL}, "FAIL", "sends its callers to another server"),
+        ({"page": True}, {"EHR": URL}, "FAIL", "answers 200 with a web page"),
+        ({"status": 401, "page": True}, {"EHR": URL}, "PASS", "answers 401"),
         ({}, {"EHR": "https://old.test"}, "FAIL", "but EHR holds another value"),
         ({}, {}, "FAIL", "but EHR is not set"),
     ],

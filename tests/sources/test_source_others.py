@@ -204,6 +204,23 @@ def test_openehr_answers_and_is_not_followed(status: int, location: str | None, 
     assert asked == ["GET http://ehr.test/rest/status"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "page"),
+    [
+        ("application/json", b"[]", False),
+        ("application/json", b'[{"template_id": "cut', False),
+        ("text/html; charset=utf-8", b"sign in", True),
+        ("application/json", b"\xef\xbb\xbf\n <!DOCTYPE html><title>parked</title>", True),
+        ("text/plain", b"<HTML>", True),
+        ("", b"", False),
+    ],
+)
+def test_a_web_page_is_no_openehr_server(kind: str, body: bytes, page: bool) -> None:
+    """By what it says it is, or by how it begins."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers={"content-type": kind} if kind else {}, content=body))
+    assert bool(OpenEhr("http://ehr.test", transport=transport).reachable().table.iloc[0]["page"]) is page
+
+
 def test_openehr_that_is_not_there(closed_port: int) -> None:
     """An error, not an answer."""
     assert isinstance(OpenEhr(f"http://127.0.0.1:{closed_port}").reachable().error, SourceError)
@@ -261,8 +278,12 @@ def test_a_role_is_there_or_not(pretended: Any) -> None:
     assert finding(door.role(SecretStr(ROLE))) == (False, "there is no such role")
     pretended.create_role(RoleName="transcribe", Path="/functions/", AssumeRolePolicyDocument="{}")
     assert finding(door.role(SecretStr(ROLE))) == (True, "it is there")
-    for other in (ROLE.replace("123456789012", "210987654321"), ROLE.replace("functions/", "")):
-        assert door.role(SecretStr(other)).table.iloc[0]["finding"].startswith("the role of that name is another account's")
+    assert finding(door.role(SecretStr(ROLE.replace("functions/", "")))) == (False, "the role of that name stands at another path")
+    foreign = door.role(SecretStr(ROLE.replace("123456789012", "210987654321"))).error
+    assert isinstance(foreign, SourceDenied) and "another account than these credentials" in str(foreign), (
+        "a namesake of ours proves nothing"
+    )
+    assert "210987654321" not in str(foreign)
     pretended.delete_role(RoleName="transcribe")
     assert finding(door.role(SecretStr(ROLE))) == (False, "there is no such role")
 
@@ -282,7 +303,7 @@ def test_a_role_is_assumed_or_refused(pretended: Any, monkeypatch: pytest.Monkey
     def as_nobody() -> None:
         refused = Aws("eu-central-1").role(SecretStr(ROLE), ask="assume_role")
         assert finding(refused) == (False, "AWS does not let these credentials assume it, or it is not there")
-        assert isinstance(Aws("eu-central-1").role(SecretStr(ROLE)).error, SourceDenied)
+        assert isinstance(Aws("eu-central-1").role(SecretStr(ROLE)).error, SourceError)
 
     as_nobody()
 
