@@ -3,33 +3,34 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+TOOLS := .venv/.tools
 
 .PHONY: demo test slow faults evidence-campaign way-back-campaign bench lint lab clean
 
 demo: $(STAMP) ## the runbook on the embedded target, from nothing to reports
 	@$(BIN)/opsnb demo
 
-test: $(STAMP) ## what must hold, in a few minutes
+test: $(TOOLS) ## what must hold, in a few minutes
 	@$(BIN)/ruff check . && $(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not campaign and not slow" $(TESTS)
 
-slow: $(STAMP) ## what starts targets of its own, kills and waits; about ten minutes
+slow: $(TOOLS) ## what starts targets of its own, kills and waits; about ten minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not campaign" $(TESTS)
 
-faults: $(STAMP) ## every fault of the embedded target against every notebook; several minutes
+faults: $(TOOLS) ## every fault of the embedded target against every notebook; several minutes
 	@$(BIN)/python -m pytest -m campaign
 
-evidence-campaign: $(STAMP) ## secrets, kills, changes and hostile content against the archive; about an hour
+evidence-campaign: $(TOOLS) ## secrets, kills, changes and hostile content against the archive; about an hour
 	@$(BIN)/python -m tests.campaigns
 
-way-back-campaign: $(STAMP) ## rollbacks killed at random moments, a hundred from the snapshot and twenty to a point in time; about 50 minutes
+way-back-campaign: $(TOOLS) ## rollbacks killed at random moments, a hundred from the snapshot and twenty to a point in time; about 50 minutes
 	@$(BIN)/python -m tests.campaigns.rollbacks
 	@$(BIN)/python -m tests.campaigns.rollbacks 20 --point-in-time
 
-bench: $(STAMP) ## ratios, not seconds
+bench: $(TOOLS) ## ratios, not seconds
 	@$(BIN)/python -m tests.benchmarks
 
-lint: $(STAMP)
+lint: $(TOOLS)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 lab: $(STAMP) ## JupyterLab on the notebooks
@@ -41,4 +42,7 @@ clean: ## stop the embedded target and remove what was made here; reports stay
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
-	@sh .ci/setup.sh "$(PYTHON)"
+	@sh .ci/setup.sh "$(PYTHON)" local $(STAMP)
+
+$(TOOLS): pyproject.toml constraints.txt
+	@sh .ci/setup.sh "$(PYTHON)" local,dev $(TOOLS) && touch $(STAMP)
