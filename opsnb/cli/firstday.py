@@ -65,7 +65,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Tries every setting of an environment, one by one, and says how to mend what does not work. Exit: 0 well, 1 something is not."""
-    from opsnb.firstday.examining import STATES, examine
+    from opsnb.firstday.examining import examine
+    from opsnb.firstday.finding import STATES
 
     root = find_root()
     autostart(environment, root)

@@ -38,6 +38,12 @@ def require_recipient(recipient: str) -> str:
     return recipient.strip()
 
 
+def require_pair(identity: str, recipient: str) -> None:
+    """UsageError where *identity* holds no age identity, or none that opens what is encrypted to *recipient*; neither is repeated."""
+    if recipient.strip() not in {str(key.to_public()) for key in _identities(identity)}:
+        raise UsageError("encryption.identity does not belong to encryption.recipient: what is encrypted could not be opened with it")
+
+
 def digest(content: bytes) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(content).hexdigest()

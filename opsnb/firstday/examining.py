@@ -8,42 +8,26 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
 
 from opsnb.config import Environment, Release, load_environment, load_release, settings, text_of
 from opsnb.errors import OpsnbError, ReferenceError_, UsageError
 from opsnb.evidence import deployments, sealed
 from opsnb.facts import Facts
+from opsnb.firstday import beside
+from opsnb.firstday.finding import Finding, State
 from opsnb.sources import Absent, Doors, notices
 from opsnb.sources.backup.programs import find_programs
 
-State = Literal["well", "warning", "broken", "note"]
-STATES: dict[str, tuple[str, str]] = {"well": ("✔", "green"), "warning": ("▲", "yellow"), "broken": ("✘", "bold red"), "note": ("–", "dim")}
 SKEW_S = 5.0
 """How far the clocks of this machine and the server may be apart: windows of logs are cut by them."""
 ROOM_GB = 1.0
 CURRENT = 15
 """The oldest major version of PostgreSQL the statements are tested on."""
 ROLE_SQL = "opsnb init --role-sql prints the SQL of a role that can do just this"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was tried. `mend` says what to do next, where there is something to do."""
-
-    what: str
-    state: State
-    found: str
-    mend: str = ""
-
-    def for_machines(self) -> dict[str, str]:
-        """As it goes into JSON."""
-        return asdict(self)
 
 
 def examine(name: str, root: Path) -> Iterator[Finding]:
@@ -59,11 +43,15 @@ def examine(name: str, root: Path) -> Iterator[Finding]:
         yield from _guarded("functions", lambda: _functions(doors, release, environment, root))
         yield from _guarded("metrics", lambda: _metrics(doors))
         yield from _guarded("identity provider", lambda: _identity(doors, release))
+        yield from _guarded("openEHR", lambda: beside.openehr(doors, environment, release))
+        yield from _guarded("AWS role", lambda: beside.aws(doors, environment, release, root))
+        yield from _guarded("feature's switch", lambda: beside.switch(doors, release, root))
+        yield from _guarded("client programs", lambda: _programs(doors, environment))
     finally:
         doors.close()
-    yield from _guarded("client programs", lambda: _programs(environment))
     yield from _guarded("encryption", lambda: _encryption(environment, root))
     yield from _guarded("notifications", lambda: _addresses(environment, root))
+    yield from _guarded("dead man's switch", lambda: beside.heartbeat(environment, root))
     yield from _guarded("reports", lambda: _reports(root))
     yield from _guarded("notebooks", _notebooks)
 
@@ -234,14 +222,18 @@ def _identity(doors: Doors, release: Release) -> Iterator[Finding]:
                       "" if valid else "sign the test caller in again: Firebase's tokens live for an hour")  # fmt: skip
 
 
-def _programs(environment: Environment) -> Iterator[Finding]:
+def _programs(doors: Doors, environment: Environment) -> Iterator[Finding]:
+    """An older pg_dump refuses a newer server, so the server's version decides; 0 where it does not answer."""
     named = Path(environment.backup.programs) if environment.backup.programs else None
+    server = doors.database.query("server")
+    major = int(server.table.iloc[0]["version_number"]) // 10000 if server.error is None else 0
     try:
-        programs = find_programs(0, named=named)
+        programs = find_programs(major, named=named)
     except UsageError as error:
         yield Finding("client programs", "warning", str(error), "needed by snapshot, rehearse and rollback alone")
         return
-    yield Finding("client programs", "well", f"pg_dump {programs.version} or newer")
+    server_said = f", for a server of version {major}" if major else "; the server's version is not known"
+    yield Finding("client programs", "well", f"pg_dump {programs.version}{server_said}")
 
 
 def _encryption(environment: Environment, root: Path) -> Iterator[Finding]:
@@ -251,6 +243,16 @@ def _encryption(environment: Environment, root: Path) -> Iterator[Finding]:
         return
     sealed.require_recipient(text_of(environment.encryption.recipient, root))
     yield Finding("encryption", "well", "the recipient is an age key")
+    identity = environment.encryption.identity
+    if identity is None:
+        yield Finding("encryption", "note", "no identity is named here: a restore or an undo will ask for it")
+        return
+    try:
+        text = identity.resolve(root).get_secret_value()
+    except ReferenceError_:
+        return  # told among the references; many keep it off this machine on purpose
+    sealed.require_pair(text, text_of(environment.encryption.recipient, root))
+    yield Finding("encryption", "well", "the identity opens what is encrypted to the recipient")
 
 
 def _addresses(environment: Environment, root: Path) -> Iterator[Finding]:

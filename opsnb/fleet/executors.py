@@ -54,11 +54,11 @@ class Dask:
         except ImportError:
             raise UsageError("--dask needs distributed, which cannot be imported here: pip install 'opsnb[dask]'") from None
         try:
-            self._client = distributed.Client(address, timeout=10, set_as_default=False)
+            self._client = distributed.Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call, unused-ignore]
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"--dask {address}: expected the address of a Dask scheduler that answers ({type(error).__name__})") from None
         # a target that was begun is not begun again by itself where a worker is lost: --resume does, and says so
-        self._pool: Pool = self._client.get_executor(pure=False, retries=0)
+        self._pool: Pool = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call, unused-ignore]
 
     def submit(self, order: Order) -> Future[TargetEnd]:
         """Runs *order* as soon as a worker is free."""
@@ -70,4 +70,4 @@ class Dask:
 
     def close(self) -> None:
         """Leaves the cluster."""
-        self._client.close()
+        self._client.close()  # type: ignore[no-untyped-call, unused-ignore]
