@@ -26,7 +26,10 @@ def init_command(
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there; the old ones are kept as .bak.")] = False,
     role_sql: Annotated[bool, typer.Option("--role-sql", help="Print the SQL of a role that may only read, for review.")] = False,
 ) -> None:
-    """Looks at a database and project, read-only, and writes an environment and a release file for them, with comments."""
+    """Looks at a database and project, read-only, and writes an environment and a release file for them, with comments.
+
+    Where there is no project here or above, this folder becomes one.
+    """
     if role_sql:
         from opsnb.firstday import roles
 
@@ -35,11 +38,17 @@ def init_command(
     if not environment or not dsn:
         raise UsageError("opsnb init ENV --dsn env:NAME: expected an environment's name, and a reference to where its database is")
     from opsnb.firstday.begin import begin
+    from opsnb.firstday.project import furnish, root_or_here
 
-    root = find_root()
+    root, new = root_or_here()
     with err.status("looking"):
         begun = begin(
             root, environment, dsn=dsn, release=release, project_ref=project_ref, token=token, platform_url=platform_url, force=force
+        )
+    if notebooks := furnish(root) if new else 0:
+        out.print(
+            Text.assemble(("a new project in ", "dim"), str(root), (f", with the {notebooks} notebooks of the runbook", "dim")),
+            soft_wrap=True,
         )
     found = begun.found
     guarded = sum(table.rls for table in found.tables.values())

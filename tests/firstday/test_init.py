@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import psycopg
 import pytest
 import yaml
 from clusters import bare
-from harness import Ended, make_home, process_environment, run_opsnb
+from harness import REPOSITORY, Ended, make_home, process_environment, run_opsnb
 
 from opsnb.config import load_environment, load_release
 
@@ -182,3 +184,32 @@ def test_the_roles_sql_is_printed_for_review(empty: Path) -> None:
     ended = init(empty, "--role-sql")
     assert ended.code == 0 and "create role opsnb_reader" in ended.out
     assert process_environment(empty)
+
+
+def test_a_folder_that_is_no_project_becomes_one(tmp_path: Path) -> None:
+    """Where the database answered; else nothing is written. What is there stays; OPSNB_HOME that is none is still refused."""
+    root = tmp_path / "an empty folder"
+    root.mkdir()
+    environment = {name: value for name, value in process_environment(root).items() if name != "OPSNB_HOME"}
+
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        program = str(Path(sys.executable).with_name("opsnb"))
+        return subprocess.run(
+            [program, *words], cwd=root, env={**environment, **more}, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    refused = run("init", "mine", "--dsn", "env:PGDSN", PGDSN="postgresql://nobody@127.0.0.1:1/x")
+    assert refused.returncode != 0 and list(root.iterdir()) == []
+    elsewhere = run("init", "mine", "--dsn", "env:PGDSN", PGDSN="x", OPSNB_HOME=str(root))
+    assert elsewhere.returncode == 2 and "OPSNB_HOME" in elsewhere.stderr and list(root.iterdir()) == []
+    own = root / "notebooks" / "05_schema.ipynb"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with bare(18).fresh() as dsn:
+        made = run("init", "mine", "--dsn", "env:PGDSN", PGDSN=dsn)
+        assert made.returncode == 0 and "a new project in" in made.stdout and "11 notebooks" in made.stdout, made
+        assert own.read_text() == "mine" and len(list(own.parent.glob("*.ipynb"))) == 12
+        own.unlink()
+        own.write_text((REPOSITORY / "notebooks" / own.name).read_text(encoding="utf-8"), encoding="utf-8")
+        judged = run("run", "mine", "--phase", "schema", PGDSN=dsn)
+    assert judged.returncode in (0, 1, 3, 4) and list(root.glob("reports/mine/*/schema/*/report.html")), judged
