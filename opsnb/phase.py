@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from opsnb import runbook
+from opsnb.collecting.collect import bring_up
 from opsnb.config import (
     Environment,
     Limits,
@@ -78,7 +79,8 @@ class Phase(Questions):
         self.deployment = deployments.find_or_open(
             reports, self.environment.name, self.release.name, identifier=deployment, now=self.started_at
         )
-        self.sources = Doors(self.environment, self.release, phase=name, root=self.root, probe_journal=_probe_journal())
+        collect = partial(bring_up, environment=self.environment, release=self.release, root=self.root)
+        self.sources = Doors(self.environment, self.release, phase=name, root=self.root, probe_journal=_probe_journal(), collect=collect)
         self._results: dict[str, CheckResult] = {}
         self._saved: dict[str, pd.DataFrame] = {}
         self.report: PhaseReport | None = None
@@ -97,7 +99,7 @@ class Phase(Questions):
 
     @cached_property
     def logs(self) -> Any:
-        """The platform's logs: ``ops.logs.query("function_calls", start, end)``."""
+        """The logs: ``ops.logs.query("function_calls", start, end)``."""
         return self.sources.logs
 
     @cached_property

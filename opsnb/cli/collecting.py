@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 from opsnb import errors
@@ -41,9 +43,10 @@ def logs_collect(
 ) -> None:
     """Keeps every line of the functions' logs: each once, complete across the platform's row cap, also after it was killed."""
     from opsnb.collecting import collect as collecting
+    from opsnb.sources.kept_logs import folder_of
 
     root, kept, mark = _collected(environment, hours)
-    folder = collecting.folder_of(root, environment)
+    folder = folder_of(root, environment)
     out.print(f"{kept:,} new lines; complete up to {mark:%Y-%m-%d %H:%M:%S} UTC, in {folder.relative_to(root)}")
     if keep_days > 0:
         old = collecting.prunable(folder, before=datetime.now(UTC) - timedelta(days=keep_days))
@@ -65,10 +68,11 @@ def logs_search(
 ) -> None:
     """Finds lines in the archive, without the platform. Exit: 0 found, 1 nothing found."""
     from opsnb.collecting import collect as collecting
+    from opsnb.sources.kept_logs import folder_of
 
     root = find_root()
     load_environment(environment, root)
-    folder = collecting.folder_of(root, environment)
+    folder = folder_of(root, environment)
     if not folder.is_dir():
         raise UsageError(f"{folder.relative_to(root)}: nothing was collected yet; opsnb logs collect {environment}")
     table = collecting.read(folder, since=datetime.now(UTC) - timedelta(hours=hours))
@@ -92,13 +96,14 @@ def logs_follow(
 ) -> None:
     """Collects every few seconds and shows what is new, all functions in one terminal. Ctrl-C ends it."""
     from opsnb.collecting import collect as collecting
+    from opsnb.sources.kept_logs import folder_of
 
     ends = time.monotonic() + seconds if seconds else None
     shown: set[str] = set()
     begun = datetime.now(UTC) - timedelta(minutes=1)
     while True:
         root, _, _ = _collected(environment, 0.1)
-        table = _matching(collecting.read(collecting.folder_of(root, environment), since=begun), words, "", "")
+        table = _matching(collecting.read(folder_of(root, environment), since=begun), words, "", "")
         for row in table[~table["id"].isin(shown)].to_dict("records"):
             out.print(_line(row), soft_wrap=True)
         shown |= set(table["id"])
@@ -107,10 +112,76 @@ def logs_follow(
         time.sleep(EVERY_S if ends is None else min(EVERY_S, max(0.0, ends - time.monotonic())))
 
 
-def _collected(environment: str, hours: float) -> tuple[Path, int, datetime]:
-    from opsnb.collecting import collect as collecting
-    from opsnb.collecting.archive import Archive
+@logs_app.command("query")
+def logs_query(
+    environment: EnvironmentArgument,
+    name: Annotated[str, typer.Argument(metavar="STATEMENT", help="One of opsnb/sql/logs, such as function_calls.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the statement, as JSON.")
+    ] = None,
+    hours: SinceOption = 1,
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="Its end, ISO 8601 with a zone; now.")] = "",
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Of the archive alone, without any system; up to where it is complete.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Asks the logs one of the statements the checks use: the platform, your ClickHouse server, or the archive of `logs collect`."""
     from opsnb.sources import Absent, Doors
+    from opsnb.sources.kept_logs import complete, folder_of
+
+    root = find_root()
+    if not archive:
+        autostart(environment, root)
+    loaded = load_environment(environment, root)
+    end = _moment(until) if until else datetime.now(UTC) - timedelta(seconds=loaded.log_delay_s)
+    if archive and not until and (held := complete(folder_of(root, environment))):
+        end = held.until
+    doors = Doors(loaded, load_release(loaded.release, root), phase="logs", root=root)
+    try:
+        logs = doors.archived_logs(only_kept=True) if archive else doors.logs
+        if isinstance(logs, Absent):
+            raise UsageError(f"environment {environment}: it names neither a platform nor logs")
+        table = logs.query(name, end - timedelta(hours=hours), end, **dict(map(_setting, settings or ()))).table
+    finally:
+        doors.close()
+    if as_json:
+        for row in table.to_dict("records"):
+            typer.echo(json.dumps(row, default=str, ensure_ascii=False))
+        return
+    shown = Table(*table.columns, box=None, header_style="bold")
+    for _, cells in table.astype(object).where(table.notna(), "").iterrows():
+        shown.add_row(*(Text(printable(_cell(value))) for value in cells))
+    out.print(shown)
+    out.print(f"{len(table):,} rows, {end - timedelta(hours=hours):%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}: expected NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _moment(text: str) -> datetime:
+    moment: datetime | None = None
+    with contextlib.suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+    if moment is None or moment.tzinfo is None:
+        raise UsageError(f"--until {text}: expected a time with its zone, such as 2026-01-31T08:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _collected(environment: str, hours: float) -> tuple[Path, int, datetime]:
+    from opsnb.collecting.collect import bring_up
+    from opsnb.sources import Doors
 
     root = find_root()
     autostart(environment, root)
@@ -118,19 +189,14 @@ def _collected(environment: str, hours: float) -> tuple[Path, int, datetime]:
     require_references(loaded, root)
     release = load_release(loaded.release, root)
     doors = Doors(loaded, release, phase="logs", root=root)
+    until = datetime.now(UTC) - timedelta(seconds=loaded.log_delay_s)
     try:
-        if isinstance(doors.logs, Absent) or isinstance(doors.platform, Absent):
-            raise UsageError(f"environment {environment}: it names no platform, so there are no logs to collect")
-        functions = doors.platform.functions().table
-        names = {str(row.id): str(row.slug) for row in functions.itertuples(index=False)}
-        now = datetime.now(UTC)
-        archive = Archive(collecting.folder_of(root, environment))
         with err.status("collecting") as status:
-            kept = collecting.collect(
-                doors.logs, archive, names=names, events=release.key_events, since=now - timedelta(hours=hours),
-                until=now - timedelta(seconds=loaded.log_delay_s), progress=lambda step: status.update(escape(step)),
+            kept, mark = bring_up(
+                doors, until, environment=loaded, release=release, root=root, hours=hours, wait_s=0,
+                progress=lambda step: status.update(escape(step)),
             )  # fmt: skip
-        return root, kept, archive.watermark() or now
+        return root, kept, mark
     finally:
         doors.close()
 

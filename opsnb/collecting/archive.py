@@ -13,7 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from opsnb.errors import UsageError
+from opsnb.sources.kept_logs import FORMAT, complete
+
+SEGMENT_ROWS = 50_000
+"""A segment with fewer is added to."""
+GROUP_ROWS = 131_072
 
 
 class Archive:
@@ -24,16 +28,17 @@ class Archive:
 
     def watermark(self) -> datetime | None:
         """The moment up to which the archive is complete, in UTC; None before the first; UsageError for an unreadable file."""
-        path = self.folder / "watermark.json"
-        if not path.exists():
-            return None
-        try:
-            return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["until"]).astimezone(UTC)
-        except (ValueError, KeyError, TypeError):
-            raise UsageError(f"{path}: expected until, a time with its zone; remove the file to collect anew") from None
+        held = complete(self.folder)
+        return held.until if held else None
 
-    def add(self, rows: pd.DataFrame, until: datetime) -> int:
-        """Keeps the *rows* (columns id, timestamp in UTC, …, already masked) not kept yet, then moves the watermark; says how many."""
+    def add(self, rows: pd.DataFrame, since: datetime, until: datetime) -> int:
+        """Keeps the *rows* (columns id, timestamp in UTC, …, already masked) not kept yet, then moves the watermark; says how many.
+
+        They are all there are between *since* and *until*. Where that leaves a gap behind the watermark, the archive is complete from
+        *since* on only.
+        """
+        held = complete(self.folder)
+        since = held.since if held and since <= held.until else since
         kept = 0
         unique = rows.drop_duplicates("id")
         for hour, part in unique.groupby(unique["timestamp"].dt.floor("h")):
@@ -42,15 +47,25 @@ class Archive:
             fresh = part[~part["id"].isin(self._ids(folder))]
             if len(fresh):
                 folder.mkdir(parents=True, exist_ok=True)
-                number = len(list(folder.glob("*.parquet")))
-                table = pa.Table.from_pandas(fresh, preserve_index=False)
-                _whole(folder / f"{number:06d}.parquet", partial(pq.write_table, table, compression="zstd"))
+                self._write(folder, pa.Table.from_pandas(fresh, preserve_index=False))
                 kept += len(fresh)
         # only after every segment: a crash before this line reads the window again and finds its rows by id
-        said = json.dumps({"until": until.astimezone(UTC).isoformat()})
+        ends = {"since": since.astimezone(UTC).isoformat(), "until": until.astimezone(UTC).isoformat()}
+        said = json.dumps({**ends, "format": FORMAT})
         self.folder.mkdir(parents=True, exist_ok=True)
         _whole(self.folder / "watermark.json", lambda path: path.write_text(said, encoding="utf-8"))
         return kept
+
+    def _write(self, folder: Path, table: pa.Table) -> None:
+        """Adds rows to the hour's last segment, or begins another where that is long enough: many small files are slow to read."""
+        paths = sorted(folder.glob("*.parquet"))
+        path = folder / f"{len(paths):06d}.parquet"
+        if paths and pq.ParquetFile(paths[-1]).metadata.num_rows < SEGMENT_ROWS:
+            path = paths[-1]
+            table = pa.concat_tables([pq.ParquetFile(path).read(), table], promote_options="permissive")
+        # lines of one stream together: a question about calls skips the row groups of texts
+        keys = [(name, "ascending") for name in ("log", "timestamp") if name in table.column_names]
+        _whole(path, partial(pq.write_table, table.sort_by(keys), compression="zstd", row_group_size=GROUP_ROWS))
 
     def _ids(self, folder: Path) -> set[str]:
         return {each for path in folder.glob("*.parquet") for each in pq.ParquetFile(path).read(["id"])["id"].to_pylist()}

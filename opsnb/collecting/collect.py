@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,42 +18,68 @@ import pandas as pd
 
 from opsnb.checks.templates import template
 from opsnb.collecting.archive import Archive
+from opsnb.config import Environment, Release
 from opsnb.errors import ActionRefused, SourceNonsense, UsageError
 from opsnb.evidence.safe import unwritable
+from opsnb.sources import Absent, Doors
+from opsnb.sources.kept_logs import COLUMNS, folder_of
 from opsnb.sources.logs import Logs
 
-FOLDER = Path(".opsnb") / "logs"
 PIECE = timedelta(hours=1)
 OVERLAP = timedelta(minutes=10)
 """How late a line may be and still be kept."""
 MOST_PARTS = 64
-COLUMNS = ("id", "timestamp", "log", "function", "execution_id", "level", "event_type", "status", "ms", "text", "events")
-
-
-def folder_of(root: Path, environment: str) -> Path:
-    """Where the lines of *environment* are kept."""
-    return root / FOLDER / environment / "functions"
+SAID = {
+    "id": "id", "log": "log", "function_id": "function_id", "execution_id": "execution_id", "level": "level", "event_type": "event_type",
+    "method": "method", "search": "search", "error_code": "error_code", "status": "status", "ms": "execution_ms",
+}  # fmt: skip
+"""Columns of the archive that are taken as `function_lines` says them."""
+FURTHEST = timedelta(days=31)
+"""How far back it is gone on with: platforms keep less."""
 
 
 def collect(
     logs: Logs, archive: Archive, *, names: dict[str, str], events: Sequence[str], since: datetime, until: datetime,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None, wait_s: float = 0,
 ) -> int:  # fmt: skip
     """Keeps every line from the watermark (or *since*) up to *until*; how many were new. *names*: function id → slug. SourceError.
 
+    *wait_s*: how long another collector is waited for; then ActionRefused.
+
     Each hour is whole in the archive before the watermark moves over it: a run that is killed is gone on with by the next.
     """
-    with _alone(archive.folder):
+    with _alone(archive.folder, wait_s):
         mark = archive.watermark()
-        start = max(since, mark - OVERLAP) if mark else since
+        start = max(mark - OVERLAP, until - FURTHEST) if mark else since
         kept = 0
         while start < until:
             end = min(start + PIECE, until)
             progress(f"{start:%Y-%m-%d %H:%M} to {end:%H:%M} UTC")
             lines = _lines(logs, start, end)
-            kept += archive.add(_masked(lines, names, events), until=end)
+            kept += archive.add(_masked(lines, names, events), since=start, until=end)
             start = end
     return kept
+
+
+def bring_up(
+    doors: Doors, until: datetime, *, environment: Environment, release: Release, root: Path, hours: float = 24, wait_s: float = 60,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[int, datetime]:  # fmt: skip
+    """Collects what the platform logged up to *until*; how many lines were new, and the watermark. *hours*: how far back at first.
+
+    Raises SourceError, and UsageError where the environment names no platform.
+    """
+    logs, platform = doors.platform_logs, doors.platform
+    if isinstance(logs, Absent) or isinstance(platform, Absent):
+        raise UsageError(f"environment {environment.name}: it names no platform, so there are no logs to collect")
+    functions = platform.functions().table
+    names = {str(row.id): str(row.slug) for row in functions.itertuples(index=False)}
+    archive = Archive(folder_of(root, environment.name))
+    since = until - timedelta(hours=hours)
+    kept = collect(
+        logs, archive, names=names, events=release.key_events, since=since, until=until, wait_s=wait_s, progress=progress
+    )  # fmt: skip
+    return kept, archive.watermark() or until
 
 
 def read(folder: Path, *, since: datetime | None = None, until: datetime | None = None) -> pd.DataFrame:
@@ -65,6 +92,8 @@ def read(folder: Path, *, since: datetime | None = None, until: datetime | None 
         table = table[table["timestamp"] >= since]
     if until is not None:
         table = table[table["timestamp"] < until]
+    table["status"] = pd.to_numeric(table["status"], errors="coerce").astype("Int64")
+    table["ms"] = pd.to_numeric(table["ms"], errors="coerce").astype("Float64")
     return table.sort_values(["timestamp", "id"], ignore_index=True)
 
 
@@ -97,14 +126,14 @@ def _masked(lines: pd.DataFrame, names: dict[str, str], events: Sequence[str]) -
     ]
     return pd.DataFrame(
         {
-            "id": lines["id"].astype("string"), "timestamp": pd.to_datetime(lines["at"], utc=True), "log": lines["log"].astype("string"),
+            **{name: lines[said].astype("string").fillna("") for name, said in SAID.items()},
+            "timestamp": pd.to_datetime(lines["at"], utc=True),
             "function": [names.get(str(each), str(each)) for each in lines["function_id"]],
-            "execution_id": lines["execution_id"].astype("string"), "level": lines["level"].astype("string"),
-            "event_type": lines["event_type"].astype("string"), "status": pd.to_numeric(lines["status"], errors="coerce").astype("Int64"),
-            "ms": pd.to_numeric(lines["execution_ms"], errors="coerce").astype("Float64"), "text": [template(text) for text in texts],
+            "text": [template(text) for text in texts],
             "events": held,
-        }
-    )  # fmt: skip
+        },
+        columns=list(COLUMNS),
+    )
 
 
 def _hour(path: Path) -> datetime:
@@ -121,18 +150,23 @@ def _within(path: Path, since: datetime | None, until: datetime | None) -> bool:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, wait_s: float = 0) -> Iterator[None]:
     """One collector at a time."""
+    ends = time.monotonic() + wait_s
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise unwritable(folder, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ActionRefused("Another process is collecting these logs right now.") from None
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= ends:
+                os.close(descriptor)
+                raise ActionRefused("Another process is collecting these logs right now.") from None
+            time.sleep(0.2)
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """Parameter files and the switches of the process environment. Nothing else reads either."""
 
-from opsnb.config.environment import EncryptionSpec, Environment
+from opsnb.config.environment import ClickHouseSpec, EncryptionSpec, Environment
 from opsnb.config.limits import Limits
 from opsnb.config.loading import effective_limits, load_alerts, load_environment, load_release, require_references
 from opsnb.config.references import Reference, text_of
@@ -32,6 +32,7 @@ __all__ = [
     "CleanupGuards",
     "CleanupLink",
     "CleanupRecord",
+    "ClickHouseSpec",
     "Contact",
     "EncryptionSpec",
     "Environment",

@@ -14,6 +14,12 @@ from opsnb.config.references import Reference, TextOrReference, UrlOrReference
 from opsnb.config.release import Support
 
 
+def _table_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*\.[A-Za-z_]\w*", name, flags=re.ASCII):
+        raise ValueError("database.table, in letters, digits and _")
+    return name
+
+
 class PostgresSpec(Model):
     """Session mode or direct (port 5432): the transaction pooler keeps no session settings. Time-outs in ms and s.
 
@@ -67,6 +73,33 @@ class PlatformSpec(Model):
     access_token: Reference
     timeout_s: Positive = 10
     scratch_function: YesNo = False
+
+
+class ClickHouseSpec(Model):
+    """A ClickHouse server whose *table* (``database.table``) holds what the platform's ``logs`` does, under the same column names."""
+
+    url: UrlOrReference
+    user: str = "default"
+    password: Reference | None = None
+    table: Annotated[str, AfterValidator(_table_name)] = "default.logs"
+    timeout_s: Positive = 30
+
+
+class LogsSpec(Model):
+    """Where logs are asked instead of the platform: of a ClickHouse server, or (`archive`) of what `opsnb logs collect` keeps.
+
+    A run brings the archive up to its own time first; logs that it does not keep are asked of the platform.
+    """
+
+    archive: YesNo = False
+    clickhouse: ClickHouseSpec | None = None
+
+    @field_validator("clickhouse", mode="after")
+    @classmethod
+    def _one_of_them(cls, said: ClickHouseSpec | None, info: ValidationInfo) -> ClickHouseSpec | None:
+        if said is not None and info.data.get("archive"):
+            raise ValueError("either this or archive: true; logs are asked in one place")
+        return said
 
 
 class FunctionsSpec(Model):
@@ -161,6 +194,7 @@ class Environment(Model):
     region: str = ""
     postgres: PostgresSpec
     platform: PlatformSpec | None = None
+    logs: LogsSpec = LogsSpec()
     functions: FunctionsSpec | None = None
     metrics: MetricsSpec | None = None
     firebase: FirebaseSpec | None = None

@@ -40,6 +40,7 @@ def examine(name: str, root: Path) -> Iterator[Finding]:
     try:
         yield from _guarded("database", lambda: _database(doors, environment, release))
         yield from _guarded("platform", lambda: _platform(doors, environment))
+        yield from _guarded("logs", lambda: _logs(doors, environment))
         yield from _guarded("functions", lambda: _functions(doors, release, environment, root))
         yield from _guarded("metrics", lambda: _metrics(doors))
         yield from _guarded("identity provider", lambda: _identity(doors, release))
@@ -164,11 +165,16 @@ def _platform(doors: Doors, environment: Environment) -> Iterator[Finding]:
         ("backups", platform.backups()),
     ):
         yield _answered(what, facts, partial(_rows, facts), "the token needs read access to this part of the project")
+
+
+def _logs(doors: Doors, environment: Environment) -> Iterator[Finding]:
     logs = doors.logs
-    if not isinstance(logs, Absent):
-        now = datetime.now(UTC)
-        facts = logs.query("streams", now - timedelta(minutes=5), now)
-        yield _answered("logs", facts, lambda: f"{len(facts)} streams in the last five minutes", "the token needs access to the logs")
+    if isinstance(logs, Absent):
+        return  # said of the platform
+    now = datetime.now(UTC)
+    facts = logs.query("streams", now - timedelta(minutes=5), now)
+    mend = "look at logs.clickhouse" if environment.logs.clickhouse else "the token needs access to the logs"
+    yield _answered("logs", facts, lambda: f"{len(facts)} streams in the last five minutes", mend)
 
 
 def _rows(facts: Facts) -> str:

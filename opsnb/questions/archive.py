@@ -21,6 +21,7 @@ from opsnb.evidence.results import newest_runs, read_runs
 from opsnb.facts import Facts
 from opsnb.questions.base import Base, told
 from opsnb.runbook import ITEMS, PHASES
+from opsnb.sources.kept_logs import folder_of
 from opsnb.verdicts import CheckResult
 
 
@@ -117,7 +118,7 @@ class ArchiveQuestions(Base):
 
     def collected(self) -> Facts:
         """The lines of the last day in the archive of logs, per key event: event ('' for lines without one), lines."""
-        folder = collecting.folder_of(self.root, self.environment.name)
+        folder = folder_of(self.root, self.environment.name)
         table = collecting.read(folder, since=self.minutes_ago(24 * 60)) if folder.is_dir() else None
         if table is None or table.empty:
             return told("logs", "collected lines per key event", [], "event", "lines")
@@ -126,7 +127,7 @@ class ArchiveQuestions(Base):
 
     def collected_until(self) -> datetime | None:
         """Up to when the archive of logs is complete; None where nothing was collected."""
-        return Archive(collecting.folder_of(self.root, self.environment.name)).watermark()
+        return Archive(folder_of(self.root, self.environment.name)).watermark()
 
     def snapshots(self) -> Facts:
         """The snapshots of this deployment, newest first, each with what its newest rehearsal found."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
-from opsnb.config import Environment, Release, text_of
+from opsnb.config import ClickHouseSpec, Environment, Release, text_of
 from opsnb.sources.absent import Absent
 from opsnb.sources.aws import Aws
+from opsnb.sources.clickhouse import ClickHouse
 from opsnb.sources.firebase import Firebase
 from opsnb.sources.gateway import Gateway
+from opsnb.sources.kept_logs import KeptLogs, folder_of
 from opsnb.sources.logs import Logs
 from opsnb.sources.metrics import Metrics
 from opsnb.sources.openehr import OpenEhr
@@ -24,15 +27,20 @@ T = TypeVar("T")
 class Doors:
     """The sources of *environment*; `Absent` where it names none.
 
-    References are resolved when a door is first used: ReferenceError_ where one does not.
+    References are resolved when a door is first used: ReferenceError_ where one does not. *collect* brings the archive of logs up to a
+    moment.
     """
 
-    def __init__(self, environment: Environment, release: Release, *, phase: str, root: Path, probe_journal: Path | None = None) -> None:
+    def __init__(
+        self, environment: Environment, release: Release, *, phase: str, root: Path, probe_journal: Path | None = None,
+        collect: Callable[[Doors, datetime], object] | None = None,
+    ) -> None:  # fmt: skip
         self._environment = environment
         self._release = release
         self._phase = phase
         self._root = root
         self._probe_journal = probe_journal
+        self._collect = collect
         self._open: list[Callable[[], None]] = []
 
     @cached_property
@@ -59,8 +67,30 @@ class Doors:
 
     @cached_property
     def logs(self) -> Logs | Absent:
+        """The logs, wherever the environment keeps them."""
+        said = self._environment.logs
+        if said.clickhouse is not None:
+            return Logs(self._kept(self._clickhouse(said.clickhouse)), longest=None)
+        return self.archived_logs() if said.archive else self.platform_logs
+
+    @cached_property
+    def platform_logs(self) -> Logs | Absent:
         """The platform's logs."""
         return self._absent("logs", "platform") if isinstance(self.platform, Absent) else Logs(self.platform)
+
+    def archived_logs(self, *, only_kept: bool = False) -> Logs:
+        """The logs of the archive; *only_kept*: neither collected now nor completed by the platform's."""
+        folder = folder_of(self._root, self._environment.name)
+        if only_kept:
+            return Logs(self._kept(KeptLogs(folder, only_kept=True)), longest=None)
+        rest = None if isinstance(self.platform, Absent) else self.platform
+        refresh = None if rest is None or self._collect is None else partial(self._collect, self)
+        return Logs(self._kept(KeptLogs(folder, rest=rest, refresh=refresh)), longest=None)
+
+    def _clickhouse(self, said: ClickHouseSpec) -> ClickHouse:
+        password = None if said.password is None else said.password.resolve(self._root)
+        url = text_of(said.url, self._root).rstrip("/")
+        return ClickHouse(url, table=said.table, user=said.user, password=password, timeout_s=said.timeout_s)
 
     @cached_property
     def functions(self) -> Gateway | Absent:
@@ -130,7 +160,7 @@ class Doors:
         """Closes what was opened, last first; a door used afterwards opens again."""
         while self._open:
             self._open.pop()()
-        for name in ("database", "platform", "logs", "functions", "metrics", "firebase", "openehr", "aws"):
+        for name in ("database", "platform", "logs", "platform_logs", "functions", "metrics", "firebase", "openehr", "aws"):
             self.__dict__.pop(name, None)
 
     def _kept(self, door: T) -> T:

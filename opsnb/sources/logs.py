@@ -7,14 +7,13 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from opsnb.errors import SourceNonsense, UsageError
 from opsnb.facts import Facts, asked
 from opsnb.sources.statements import Column, Statement, statement
-from opsnb.sources.supabase import Supabase
 
 SOURCE = "logs"
 MOST_ROWS = 1000
@@ -28,13 +27,22 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+class Backend(Protocol):
+    """Whatever answers a statement over ``logs``: the management API, a ClickHouse server, an archive."""
+
+    def analytics(self, sql: str, start: str, end: str) -> list[dict[str, Any]]:
+        """The rows of *sql* between two moments (ISO 8601, UTC); SourceError."""
+
+
 class Logs:
-    """The logs of one project, through its management API. *sleep* and *clock* (seconds) are injected by tests."""
+    """The logs of one project, wherever they are kept; *longest*: what may be asked at once. *sleep* and *clock*: for tests."""
 
     def __init__(
-        self, platform: Supabase, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, platform: Backend, *, longest: timedelta | None = LONGEST, sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._platform = platform
+        self._longest = longest
         self._sleep = sleep
         self._clock = clock
 
@@ -51,7 +59,7 @@ class Logs:
         if start.tzinfo is None or end.tzinfo is None or start >= end:
             raise UsageError(f"{name}: a window of the logs has two ends with a time zone, the earlier first")
         sql = substitute(said, params)
-        pieces = list(self._pieces(said, sql, list(_windows(said, start, end))))
+        pieces = list(self._pieces(said, sql, list(_windows(said, start, end, self._longest))))
         table = frame(said, [row for piece in pieces for row in piece])
         _not_later(said, table, end)
         if len(pieces) > 1:
@@ -155,12 +163,12 @@ def _joined(said: Statement, table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(moments[0], ascending=False, kind="stable", ignore_index=True)
 
 
-def _windows(said: Statement, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    if end - start > LONGEST and not said.splits:
+def _windows(said: Statement, start: datetime, end: datetime, longest: timedelta | None) -> Iterator[tuple[datetime, datetime]]:
+    if longest and end - start > longest and not said.splits:
         raise UsageError(f"{said.name}: the logs answer for 24 hours at most, asked for {end - start}")
-    while end - start > LONGEST:
+    while longest and end - start > longest:
         # a later piece begins on a whole minute: the endpoint rounds
-        cut = (start + LONGEST).replace(second=0, microsecond=0)
+        cut = (start + longest).replace(second=0, microsecond=0)
         yield start, cut
         start = cut
     yield start, end

@@ -35,7 +35,8 @@ class Platform:
 
 def line(moment: datetime) -> Row:
     at = f"{moment:%Y-%m-%d %H:%M:%S.%f}"
-    names = ("at", "id", "log", "function_id", "execution_id", "level", "event_type", "status", "execution_ms", "message")
+    names = ("at", "id", "log", "function_id", "execution_id", "level", "event_type", "method", "search",
+             "error_code", "status", "execution_ms", "message")  # fmt: skip
     return dict.fromkeys(names, at)
 
 

@@ -16,6 +16,12 @@ select
     max(timestamp) as last_at
 from logs
 where source in ('function_logs', 'function_edge_logs', 'postgres_logs', 'postgrest_logs')
+    -- few lines hold any of them: the words are told apart in those only
+    and (
+        multiSearchAnyCaseInsensitiveUTF8(event_message, {words})
+        or severity_text != '' and hasAny([lower(severity_text)], arrayMap(w -> lower(w), {words}))
+        or hasAny([lower(log_attributes['level']), lower(log_attributes['parsed.error_severity'])], arrayMap(w -> lower(w), {words}))
+    )
 group by word, log, function_id
 order by word, log, function_id
 limit 1000
