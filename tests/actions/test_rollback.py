@@ -314,6 +314,7 @@ def test_killed_at_random_moments(desk: Desk) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 def test_killed_a_hundred_times(desk: Desk) -> None:
     killed(desk, 34, random.Random(11))
 

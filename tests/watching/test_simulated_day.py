@@ -82,6 +82,7 @@ def test_killed_and_fired_twice(target: Path, tmp_path: Path) -> None:
 
 @pytest.mark.target
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 def test_nineteen_killed_twenty_times(target: Path, tmp_path: Path) -> None:
     root = home_with_target(target, tmp_path / "a day", short=False)
     told = simulated_kills.campaign(root, kills=20, seed=20261124)

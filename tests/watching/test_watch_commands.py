@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -133,7 +134,9 @@ def test_two_at_once_and_one_killed_leave_one_run(sharing: Path, opsnb: Opsnb) -
     journal = deployment.folder / "monitor" / "slots.jsonl"
     first = start(sharing, "monitor", "local")
     wait_until(lambda: list((deployment.folder / "monitor").glob("*/journal.jsonl")))
-    os.kill(first.pid, signal.SIGSTOP)  # else it may have ended before the second one looks
+    for pid in (first.pid, *map(int, _workers(deployment))):  # else they may have ended before the second one looks
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     second = opsnb("monitor", "local", root=sharing)
     assert second.code == 0 and f"process {first.pid} on" in second.out and "nothing was begun" in second.out
     os.kill(first.pid, signal.SIGKILL)
