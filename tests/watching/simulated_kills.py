@@ -75,7 +75,7 @@ def campaign(root: Path, *, kills: int, seed: int) -> Told:
 
 
 def _fire(day: Day, at: datetime, told: Told, *, kill_after_s: float | None = None) -> tuple[bool, str]:
-    """Two `opsnb monitor` at once at the moment *at*; after so long both are killed, with all that they started. Whether any was, and what they said."""
+    """Two `opsnb monitor` at once at the moment *at*; killed after so long, with all they started. Whether any was, and what they said."""
     behind = (datetime.now(UTC) - at).total_seconds()
     words = [OPSNB, "monitor", "local", "--deployment", day.deployment.id]
     environment = process_environment(day.root, OPSNB_CLOCK_BEHIND_S=f"{behind:.3f}")
