@@ -85,10 +85,13 @@ def require_known_checks(alerts: Alerts, file: str, key: str) -> None:
 
 
 def find_run(deployment: Deployment, since: datetime, until: datetime) -> Done | None:
-    """The oldest whole run of the phase that began in [since, until); the archive knows whole seconds."""
+    """The oldest whole run of the phase that began in [since, until); the archive knows whole seconds.
+
+    Whole: judged to its end, and with its page. One that was killed between the two is done again.
+    """
     first = since.replace(microsecond=0)
     for run in reversed(read_runs(deployment)):
-        if run.phase != PHASE or run.damaged or run.data["unfinished"]:
+        if run.phase != PHASE or run.damaged or run.data["unfinished"] or not run.has_report:
             continue
         began = datetime.fromisoformat(str(run.data["started_at"])).astimezone(UTC)
         if first <= began < until:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import archived, catalogue, proofs, runbook, wayback
+from tests.benchmarks import archived, catalogue, fleet, proofs, runbook, wayback
 
 if __name__ == "__main__":
-    raise SystemExit(max(runbook.main(), catalogue.main(), proofs.main(), archived.main(), wayback.main()))
+    raise SystemExit(max(runbook.main(), catalogue.main(), proofs.main(), archived.main(), fleet.main(), wayback.main()))

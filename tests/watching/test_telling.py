@@ -174,9 +174,11 @@ def test_the_release_may_have_rules_of_its_own(tmp_path: Path, post: Post) -> No
 
 
 def test_a_whole_run_is_found_again(day: Day) -> None:
-    """What a killed process left is found by when it began; nothing before, nothing after."""
+    """What a killed process left is found by when it began; nothing before, nothing after, and nothing that has no page yet."""
     day.go(0.5, 0.0)
     began = START + timedelta(minutes=30)
+    assert find_run(day.watch.deployment, began, began + timedelta(minutes=30)) is None
+    (day.watch.deployment.folder / "monitor" / "run-1" / "report.html").write_text("a page")
     found = find_run(day.watch.deployment, began, began + timedelta(minutes=30))
     assert found is not None and (found.run, found.gate, found.began) == ("run-1", Gate.PASSED, began)
     assert find_run(day.watch.deployment, began + timedelta(seconds=1), began + timedelta(minutes=30)) is None
