@@ -93,6 +93,10 @@ def main() -> None:
     except OpsnbError as error:
         err.print(f"[bold magenta]{type(error).__name__}:[/] {escape(str(error))}", soft_wrap=True)
         raise SystemExit(errors.EXIT_UNMEASURED) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before a command had begun
         err.print("stopped")
         raise SystemExit(errors.EXIT_STOPPED) from None
+    finally:
+        # the command has ended: a Ctrl-C while Python puts its things away must not change how
+        for late in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(late, signal.SIG_IGN)

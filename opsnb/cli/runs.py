@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +19,11 @@ from opsnb.config import child_environment, clock, find_root
 from opsnb.errors import UsageError
 
 if TYPE_CHECKING:
+    from opsnb.evidence.deployments import Deployment
     from opsnb.execution.orders import Order
+    from opsnb.execution.runner import PhaseEnd
     from opsnb.execution.workers import Workers
+    from opsnb.verdicts import Gate
 
 GATE_STYLES = {"passed": "green", "held": "yellow", "unmeasured": "magenta", "failed": "red"}
 GATE_REASONS = {
@@ -50,19 +53,20 @@ def run(
         bool,
         typer.Option("--day", help="Simulate the 24 hours after a deployment on the embedded target: every monitoring run, one by one."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="How the phases ended as JSON, and nothing else, on standard output.")] = False,
 ) -> None:
     """Runs the phases of the runbook and archives their reports. Exit: 0 passed, 1 failed, 2 usage, 3 held, 4 unmeasured."""
     given = _parameters(parameter or [])
     if day:
-        if phase or given or apply or resume:
+        if phase or given or apply or resume or as_json:
             raise UsageError(
-                "--day runs the monitoring phase at every slot of the schedule: leave --phase, --set, --apply and --resume out"
+                "--day runs the monitoring phase at every slot of the schedule: leave --phase, --set, --apply, --resume and --json out"
             )
         raise typer.Exit(_day(environment, deployment))
     if resume:
         if phase or given or apply:
             raise UsageError("--resume takes phases and parameters from the run that was cut off: leave --phase, --set and --apply out")
-        raise typer.Exit(_resume(environment, deployment, confirm))
+        raise typer.Exit(_resume(environment, deployment, confirm, as_json))
     if apply:
         if not phase:
             raise UsageError("--apply needs --phase: name the phases that may act")
@@ -70,7 +74,7 @@ def run(
         if name != environment:
             raise UsageError(f"--confirm {name}: expected the environment's name, {environment}; nothing was changed")
         given |= {"apply": True, "confirm": name}
-    raise typer.Exit(run_phases(environment, phase or [], deployment, given))
+    raise typer.Exit(run_phases(environment, phase or [], deployment, given, as_json=as_json))
 
 
 def _day(environment: str, deployment: str) -> int:
@@ -98,7 +102,7 @@ def _day(environment: str, deployment: str) -> int:
     return gate([result.verdict]).exit_code
 
 
-def _resume(environment: str, deployment: str, confirm: str) -> int:
+def _resume(environment: str, deployment: str, confirm: str, as_json: bool) -> int:
     from opsnb.config import settings
     from opsnb.evidence import deployments
     from opsnb.execution import orders
@@ -119,21 +123,21 @@ def _resume(environment: str, deployment: str, confirm: str) -> int:
         )
         if order.acts and (name := confirmed(environment, confirm)) != environment:
             raise UsageError(f"--confirm {name}: expected the environment's name, {environment}; nothing was changed")
-        return _run_with(workers, environment, root, list(order.phases), deployment, dict(order.parameters), order)
+        return _run_with(workers, environment, root, list(order.phases), deployment, dict(order.parameters), order, as_json=as_json)
 
 
-def run_phases(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any]) -> int:
+def run_phases(environment: str, phases: list[str], deployment: str, parameters: dict[str, Any], *, as_json: bool = False) -> int:
     """Runs *phases* with a progress bar and prints how they ended; the exit code."""
     from opsnb.execution.workers import Workers
 
     root = find_root()
     with Workers() as workers:  # they import beside us
-        return _run_with(workers, environment, root, phases, deployment, parameters)
+        return _run_with(workers, environment, root, phases, deployment, parameters, as_json=as_json)
 
 
 def _run_with(
     workers: Workers, environment: str, root: Path, phases: list[str], deployment: str, parameters: dict[str, Any],
-    order: Order | None = None,
+    order: Order | None = None, *, as_json: bool = False,
 ) -> int:  # fmt: skip
     from opsnb.board.places import boards_now
     from opsnb.execution import plan, progress, runner
@@ -153,6 +157,9 @@ def _run_with(
         err.print(f"stopped: what ran left its reports, what had not begun was not run; opsnb run {environment} --resume takes it up")
         return errors.EXIT_STOPPED
     gate = runner.joined(ends)
+    if as_json:
+        typer.echo(json.dumps(_said(opened, ends, gate), indent=1, ensure_ascii=False))
+        return gate.exit_code
     out.print(progress.table(ends))
     style = GATE_STYLES[gate]
     out.print(f"[bold {style}]{gate}[/] (exit {gate.exit_code}): {GATE_REASONS[gate]}")
@@ -161,6 +168,21 @@ def _run_with(
     out.print(f"deployment {escape(opened.id)}")
     out.print(escape(str(opened.folder / "index.html")), soft_wrap=True)
     return gate.exit_code
+
+
+def _said(opened: Deployment, ends: Sequence[PhaseEnd], gate: Gate) -> dict[str, Any]:
+    """How the phases ended, for scripts; what each check said is in the deployment's results.json."""
+    return {
+        "schema_version": 1, "environment": opened.environment, "deployment": opened.id, "folder": str(opened.folder), "gate": str(gate),
+        "exit_code": gate.exit_code,
+        "phases": [
+            {
+                "phase": end.phase, "gate": str(end.gate), "seconds": round(end.seconds, 2), "sentence": end.sentence,
+                "report": str(end.folder / "report.html"),
+            }
+            for end in ends
+        ],
+    }  # fmt: skip
 
 
 def _parameters(pairs: list[str]) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from opsnb.cli.stopping import Stoppable
 from opsnb.config import load_environment, load_release, settings
 from opsnb.errors import UsageError
 
 app = typer.Typer(
+    cls=Stoppable,
     help="A deployment runbook you can run: notebooks that check a Postgres or Supabase deployment and archive the evidence.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autosta
 from opsnb.config import clock, find_root, load_alerts, load_environment, settings
 from opsnb.errors import OpsnbError, UsageError
 from opsnb.evidence import deployments
+from opsnb.evidence.safe import jsonable
 
 if TYPE_CHECKING:
     from opsnb.watching.service import Watch
@@ -35,6 +38,7 @@ def monitor(
     notify: NotifyOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing where nothing was due.")] = False,
     slots: Annotated[bool, typer.Option("--slots", help="Only show the slots and what became of them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --slots: one JSON object a slot.")] = False,
 ) -> None:
     """Does the monitoring run that is due now, if one is, and ends: for any scheduler. Exit: that of the run; 0 where none is due."""
     from opsnb.watching import show, telling, timeline
@@ -50,6 +54,10 @@ def monitor(
             err.print(f"[red]✉[/] {escape(trouble)}", soft_wrap=True)
         raise typer.Exit(errors.EXIT_HELD if due else errors.EXIT_PASSED)
     now = clock.now()
+    if slots and as_json:
+        for row in watch.table(now).to_dict("records"):
+            typer.echo(json.dumps(jsonable(row), ensure_ascii=False))
+        raise typer.Exit(errors.EXIT_PASSED)
     if slots:
         out.print(show.live(watch.deployment.id, watch.table(now), now))
         raise typer.Exit(errors.EXIT_PASSED)
@@ -156,6 +164,7 @@ def replay(
     environment: EnvironmentArgument,
     rules: Annotated[Path, typer.Option("--rules", metavar="FILE", help="Rules to try: YAML, as `alerts` of a release.")],
     deployment: DeploymentOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a notification.")] = False,
 ) -> None:
     """Tells what rules of alerts would have said over a deployment's archived runs. Nothing is asked, nothing is sent."""
     from opsnb.watching import show, telling
@@ -171,6 +180,10 @@ def replay(
         raise UsageError(f"the environment {environment} has no deployment in {reports}: there is nothing to replay")
     chosen = deployments.find(reports, environment, deployment) if deployment else known[0]
     told, slots = telling.replay(chosen, said)
+    if as_json:
+        for notice in told:
+            typer.echo(json.dumps(jsonable(asdict(notice)), ensure_ascii=False))
+        return
     out.print(show.replayed(told))
     out.print(f"{len(told)} notifications over {slots} slots of {escape(chosen.id)}; nothing was sent.", soft_wrap=True)
 

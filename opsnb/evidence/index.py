@@ -44,7 +44,7 @@ def render_index(deployment: Deployment, *, items: Iterable[Any] | None = None, 
             "index.html.j2", deployment=deployment, signoff=(deployment.folder / SIGNOFF_NAME).is_file(), gate=str(gate.gate),
             reason=gate.reason, phases=rows, waiting=_worst_first(waiting),
             settled=[state for state in states if not state.is_open], statements=state.said.statements,
-            links=_links(deployment, runs), up=f"../{INDEX_NAME}",
+            links=_links(deployment, runs), day=_day(deployment), up=f"../{INDEX_NAME}",
             counts=verdict_counts(result for run in runs.values() for result in run.results), compared=history.compare(deployment, runs),
         ),
     )  # fmt: skip
@@ -87,6 +87,12 @@ def _took(run: Run) -> str:
 
 def _href(deployment: Deployment, run: Run) -> str:
     return (run.folder / "report.html").relative_to(deployment.folder).as_posix() if run.has_report else ""
+
+
+def _day(deployment: Deployment) -> str:
+    """The page of the monitoring's schedule; '' where the schedule was not begun. It is written right after a run's index."""
+    begun = any((deployment.folder / "monitor" / name).is_file() for name in ("slots.jsonl", "timeline.html"))
+    return "monitor/timeline.html" if begun else ""
 
 
 def _links(deployment: Deployment, runs: Mapping[str, Run]) -> dict[str, str]:

@@ -57,7 +57,8 @@ class Dask:
             self._client = distributed.Client(address, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call, unused-ignore]
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"--dask {address}: expected the address of a Dask scheduler that answers ({type(error).__name__})") from None
-        # a target that was begun is not begun again by itself where a worker is lost: --resume does, and says so
+        # phases only read: the scheduler gives a lost worker's target to another one, and gives up after its allowed failures; what a
+        # target itself raises is not tried again
         self._pool: Pool = self._client.get_executor(pure=False, retries=0)  # type: ignore[no-untyped-call, unused-ignore]
 
     def submit(self, order: Order) -> Future[TargetEnd]:

@@ -49,6 +49,7 @@ def test_a_day_of_six_runs(target: Path, tmp_path: Path) -> None:
     (folder,) = (root / "reports" / "local").glob("2*")
     found = deployments.read_deployment(folder)
     assert found.simulated and deployments.newest_open(root / "reports", "local") is None
+    assert 'href="monitor/timeline.html"' in (folder / "index.html").read_text(encoding="utf-8")
     page = (folder / "monitor" / "timeline.html").read_text(encoding="utf-8")
     assert "6 of 6" in page and "A simulated day." in page and page.count("<svg") >= 4 and "The rules had nothing to tell." in page
     runs = sorted(folder.glob("monitor/*/results.json"))
