@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,17 +82,13 @@ class Rehearsal:
         server = int(self.kept.data["server"]["version_number"])
         named = Path(self.environment.backup.programs).expanduser() if self.environment.backup.programs else None
         programs = backup.find_programs(server, named=named, with_server=True)
-        with self._plain(progress) as folder:
+        with self._plain(progress) as folder, ExitStack() as stack:
             with self._step("start a scratch server", progress):
-                scratch = backup.scratch_server(programs, where=self._scratch())
-                dsn = scratch.__enter__()
-            try:
-                with self._step("restore", progress):
-                    broken = self._restore(programs, dsn, folder)
-                shutil.rmtree(folder / "dump", ignore_errors=True)
-                yield dsn, broken
-            finally:
-                scratch.__exit__(None, None, None)
+                dsn = stack.enter_context(backup.scratch_server(programs, where=self._scratch()))
+            with self._step("restore", progress):
+                broken = self._restore(programs, dsn, folder)
+            shutil.rmtree(folder / "dump", ignore_errors=True)
+            yield dsn, broken
 
     def _restore(self, programs: backup.Programs, dsn: SecretStr, folder: Path) -> list[str]:
         said = self.environment.backup

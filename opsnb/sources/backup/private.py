@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_parents: set[Path] = set()
 _NAME = re.compile(r"opsnb-[a-z]+-(\d+)-\w+")
 
 
@@ -21,11 +23,32 @@ def private_folder(kind: str, *, where: Path | None = None) -> Iterator[Path]:
     """A new folder ``opsnb-<kind>-<pid>-…`` in *where* (the system's place for temporary files by default)."""
     parent = where or Path(tempfile.gettempdir())
     sweep(parent)
+    _parents.add(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"opsnb-{kind}-{os.getpid()}-", dir=parent))
     try:
         yield folder
     finally:
+        _remove(folder)
+
+
+@atexit.register
+def _leave_nothing() -> None:
+    """Ends and removes what this process made and a Ctrl-C kept it from removing: one can come between any two lines."""
+    for parent in _parents:
+        for folder in parent.glob(f"opsnb-*-{os.getpid()}-*"):
+            if _NAME.fullmatch(folder.name) and not folder.is_symlink():
+                _end_server(folder / "d" / "postmaster.pid")
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes *folder*, also while a process that was just killed still leaves files in it."""
+    ends = time.monotonic() + 5
+    while True:
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() >= ends:
+            return
+        time.sleep(0.05)
 
 
 def sweep(parent: Path) -> None:
@@ -37,7 +60,7 @@ def sweep(parent: Path) -> None:
                 if folder.stat().st_uid not in (os.getuid(), _server_user()):
                     continue
                 _end_server(folder / "d" / "postmaster.pid")
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
 
 
 def _server_user() -> int:

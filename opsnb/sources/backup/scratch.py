@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -83,9 +84,21 @@ def _initialise(programs: Programs, data: Path, folder: Path, owner: dict[str, A
         "--locale=C",
         "--no-sync",
     ]
-    done = subprocess.run(command, cwd=folder, env=_variables(), capture_output=True, text=True, timeout=120, check=False, **owner)
-    if done.returncode:
-        full = "the disk is full" if "No space left" in done.stderr else "its folder or its programs may be out of reach"
+    making = subprocess.Popen(
+        command, cwd=folder, env=_variables(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, **owner,
+    )  # fmt: skip
+    try:
+        _, said = making.communicate(timeout=120)
+    except BaseException as error:  # a Ctrl-C too: initdb starts servers of its own, which would write on
+        with suppress(ProcessLookupError):
+            os.killpg(making.pid, signal.SIGKILL)
+        making.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise SourceError("a scratch server was not made within two minutes", source=SOURCE) from None
+        raise
+    if making.returncode:
+        full = "the disk is full" if "No space left" in said else "its folder or its programs may be out of reach"
         raise SourceError(f"a scratch server could not be made in {folder.parent}: {full}", source=SOURCE)
 
 
