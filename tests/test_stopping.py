@@ -79,7 +79,12 @@ def test_ctrl_c(stopping: Path, opsnb: Callable[..., Ended], name: str) -> None:
             time.sleep(0.02)
         time.sleep(dice.uniform(0.1, latest))
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=60)
+        try:
+            out, err = child.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+            raise
         if child.returncode in (0, 3, 4) and "stopped" not in err:
             continue  # it came too late
         assert child.returncode == 130, (child.returncode, out, err)
