@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from opsnb import errors
 from opsnb.cli.shared import EnvironmentArgument, app, autostart, err, out
+from opsnb.cli.steps import steps
 from opsnb.config import find_root, load_environment, load_release, require_references
 from opsnb.errors import UsageError
 from opsnb.evidence.safe import printable
@@ -191,10 +191,10 @@ def _collected(environment: str, hours: float) -> tuple[Path, int, datetime]:
     doors = Doors(loaded, release, phase="logs", root=root)
     until = datetime.now(UTC) - timedelta(seconds=loaded.log_delay_s)
     try:
-        with err.status("collecting") as status:
+        with steps(err, "collecting", root=root, environment=environment) as told:
             kept, mark = bring_up(
                 doors, until, environment=loaded, release=release, root=root, hours=hours, wait_s=0,
-                progress=lambda step: status.update(escape(step)),
+                progress=told,
             )  # fmt: skip
         return root, kept, mark
     finally:

@@ -6,12 +6,12 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from opsnb import errors
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
+from opsnb.cli.steps import steps
 from opsnb.config import find_root
 from opsnb.evidence.safe import printable
 
@@ -49,8 +49,9 @@ def journey(
         out.print(table)
         out.print("Nothing was asked.")
         return
-    with err.status("journey") as status:
-        record = action.apply(confirm=confirmed(environment, confirm), progress=lambda step: status.update(escape(step)))
+    name = confirmed(environment, confirm)
+    with steps(err, "journey", root=root, environment=environment) as told:
+        record = action.apply(confirm=name, progress=told)
     table = Table("", "step", "status", "took", "what went wrong", box=None, pad_edge=False)
     for row in record["steps"]:
         mark = Text("✕", style="bold red") if row["wrong"] else Text("✓", style="green")

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from opsnb import errors
 from opsnb.cli.capture import functions_app
 from opsnb.cli.shared import DeploymentOption, EnvironmentArgument, app, autostart, confirmed, err, out
+from opsnb.cli.steps import steps
 from opsnb.config import find_root, load_environment, load_release, require_references, settings
 from opsnb.evidence.safe import printable
 
@@ -30,8 +30,8 @@ def snapshot(environment: EnvironmentArgument, deployment: DeploymentOption = ""
     root = find_root()
     autostart(environment, root)
     action = Snapshot.open(environment, root=root, deployment=deployment)
-    with err.status("snapshot") as status:
-        kept = action.take(lambda step: status.update(escape(step)))
+    with steps(err, "snapshot", root=root, environment=environment) as told:
+        kept = action.take(told)
     tables = list(kept.tables.values())
     rows = sum(int(each["rows"] or 0) for each in tables)
     size = sum(int(each["bytes"]) for each in kept.data["files"].values())
@@ -60,8 +60,8 @@ def rehearse(environment: EnvironmentArgument, deployment: DeploymentOption = ""
     root = find_root()
     autostart(environment, root)
     action = Rehearsal.open(environment, root=root, deployment=deployment)
-    with err.status("rehearsal") as status:
-        found = action.run(lambda step: status.update(escape(step)))
+    with steps(err, "rehearsal", root=root, environment=environment) as told:
+        found = action.run(told)
     table = Table("step", "took", box=None, pad_edge=False)
     for step, seconds in found["seconds"].items():
         table.add_row(step, seconds_text(seconds))
@@ -144,8 +144,8 @@ def rollback(
         confirm = confirmed(environment, confirm)
     autostart(environment, root)
     action = Rollback.open(environment, root=root, deployment=deployment, point=point)
-    with err.status("looking at what differs from the snapshot") as status:
-        planned = action.plan(lambda step: status.update(escape(step)))
+    with steps(err, "looking at what differs from the snapshot", root=root, environment=environment) as told:
+        planned = action.plan(told)
     out.print(progress.frame(planned.table, f"The way back to the snapshot {planned.snapshot}"))
     for table in sorted({*planned.lost, *planned.back}):
         lost, back = planned.lost.get(table, 0), planned.back.get(table, 0)
@@ -160,8 +160,8 @@ def rollback(
         out.print(Text(f"To walk it: opsnb rollback {environment} --apply{' --point-in-time' if point else ''}", style="dim"))
         return
     confirm = confirmed(environment, confirm)
-    with err.status("rollback") as status:
-        action.apply(confirm=confirm, why=why, progress=lambda step: status.update(escape(step)))
+    with steps(err, "rollback", root=root, environment=environment) as told:
+        action.apply(confirm=confirm, why=why, progress=told)
     for step, seconds in action.seconds.items():
         out.print(f"{step}: {seconds_text(seconds)}")
     out.print(Text(f"Taken back in {seconds_text(sum(action.seconds.values()))}. Prove access again: opsnb run {environment} --phase rls "
