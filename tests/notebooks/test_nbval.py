@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from harness import REPOSITORY, make_home, process_environment
 
+from opsnb.local import target
 from opsnb.runbook import NOTEBOOKS, PHASES
 
 pytestmark = pytest.mark.target
 
 
-def test_nbval_passes_on_all_notebooks(target: Path, tmp_path: Path) -> None:
-    """`pytest --nbval-lax notebooks`, as two processes with half of the notebooks each: there are two cores."""
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A home with a target of its own: what other tests were refused stands in the logs of theirs."""
     root = make_home(tmp_path / "a home")
-    (root / ".opsnb").symlink_to(target / ".opsnb")
+    target.up(root)
+    yield root
+    target.down(root)
+
+
+def test_nbval_passes_on_all_notebooks(root: Path) -> None:
+    """`pytest --nbval-lax notebooks`, as two processes with half of the notebooks each: there are two cores."""
     path = root / "parameters" / "environments" / "local.yaml"
     text = path.read_text(encoding="utf-8")
     assert "probe_seconds: 6" in text
