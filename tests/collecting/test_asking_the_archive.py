@@ -51,15 +51,6 @@ def hour() -> tuple[datetime, datetime]:
 
 
 @pytest.fixture
-def doors(target: Path, at_home: Path) -> Iterator[Doors]:
-    assert target == at_home
-    environment = load_environment("local", target)
-    made = Doors(environment, load_release(environment.release, target), phase="test", root=target)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def folder(doors: Doors, tmp_path: Path, hour: tuple[datetime, datetime]) -> Path:
     logs: Any = doors.platform_logs
     events = ["merge_soap", "ERROR", "FATAL"]

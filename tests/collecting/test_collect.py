@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from harness import Ended, process_environment
 from opsnb.checks import collected as checks
 from opsnb.collecting import collect as collecting
 from opsnb.collecting.archive import Archive
-from opsnb.config import load_environment, load_release
 from opsnb.errors import ActionRefused
 from opsnb.sources import Doors
 from opsnb.sources import logs as door
@@ -41,15 +40,6 @@ sys.argv = ["opsnb", "logs", "collect", "local", "--hours", "2"]
 from opsnb import cli
 cli.main()
 """
-
-
-@pytest.fixture
-def doors(target: Path, at_home: Path) -> Iterator[Doors]:
-    assert target == at_home
-    environment = load_environment("local", target)
-    made = Doors(environment, load_release(environment.release, target), phase="test", root=target)
-    yield made
-    made.close()
 
 
 def collect(doors: Doors, folder: Path, until: datetime) -> int:
